@@ -1,0 +1,52 @@
+"""custseg: customer segmentation that can be defended, acted on, measured and refreshed.
+
+Namespaces and names load on first use, so that ``import custseg`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_NAMESPACES = (
+    "campaigns",
+    "clustering",
+    "datasets",
+    "errors",
+    "evaluation",
+    "features",
+    "notebook",
+    "plots",
+    "profiling",
+    "reporting",
+    "stats",
+)
+
+_NAMES = {
+    "Audit": "tables",
+    "Brief": "brief",
+    "CampaignTest": "campaigns",
+    "Customers": "tables",
+    "CustsegError": "errors",
+    "Experiment": "tables",
+    "Mean": "campaigns",
+    "Proportion": "campaigns",
+    "SegmentationModel": "clustering",
+    "Survey": "tables",
+    "Touchpoints": "tables",
+    "Transactions": "tables",
+}
+
+__all__ = sorted([*_NAMESPACES, *_NAMES])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMESPACES:
+        return import_module(f"{__name__}.{name}")
+    if name in _NAMES:
+        return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
