@@ -23,7 +23,7 @@ _NAMESPACES = (
 )
 
 _NAMES = {
-    "Audit": "tables",
+    "Audit": "audit",
     "Brief": "brief",
     "CampaignTest": "campaigns",
     "Customers": "tables",
@@ -37,7 +37,7 @@ _NAMES = {
     "Transactions": "tables",
 }
 
-__all__ = sorted([*_NAMESPACES, *_NAMES])
+__all__ = [*_NAMESPACES, *_NAMES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

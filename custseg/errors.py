@@ -125,6 +125,6 @@ def check_number(
     valid = valid and (ge is None or value >= ge) and (gt is None or value > gt)
     valid = valid and (le is None or value <= le) and (lt is None or value < lt)
     if not valid:
-        words = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if bound is not None)
+        words = " and ".join(f"{sign} {n}" for sign, n in bounds.items() if n is not None)
         what = "a whole number" if integer else "a number"
         raise ParameterError(f"{name} is {value!r}, but must be {what} {words}".rstrip() + ".")

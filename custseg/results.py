@@ -16,8 +16,8 @@ def format_number(value: Any) -> str:
 
     Examples
     --------
-    >>> [format_number(x) for x in (8911407.9, 43.456, 0.02345, 0.0, float("nan"), 7)]
-    ['8,911,408', '43.5', '0.0235', '0', '', '7']
+    >>> [format_number(x) for x in (8911407.9, 43.456, 0.02361, 0.0, float("nan"), 7)]
+    ['8,911,408', '43.5', '0.0236', '0', '', '7']
     """
     from numbers import Integral, Real
 

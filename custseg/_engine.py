@@ -1,0 +1,243 @@
+"""One door for every kind of table: any frame, relation or file becomes a lazy Narwhals frame.
+
+Local frames and files go to the in-process DuckDB, so that one set of semantics holds for all of
+them; PySpark frames and Ibis tables run where they are.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import narwhals as nw
+
+from custseg.errors import DataError, MissingFileError, ParameterError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_READERS: dict[str, Callable[[str], duckdb.DuckDBPyRelation]] = {
+    ".parquet": duckdb.read_parquet,
+    ".csv": duckdb.read_csv,
+    ".csv.gz": duckdb.read_csv,
+    ".tsv": duckdb.read_csv,
+}
+
+
+def to_lazy(data: Any) -> nw.LazyFrame:
+    """Return any kind of table as a lazy Narwhals frame.
+
+    Parameters
+    ----------
+    data
+        A pandas, Polars or PyArrow table, a DuckDB relation, a PySpark frame, an Ibis table, or
+        the path of a CSV or Parquet file. Times with a zone become the wall time of that zone;
+        in DuckDB relations and files, which keep instants only, the wall time in UTC.
+
+    Returns
+    -------
+    narwhals.LazyFrame
+        The same rows and columns. Nothing is read yet, and `data` is not changed.
+
+    Raises
+    ------
+    MissingFileError
+        If `data` is a path and there is no such file.
+    DataError
+        If `data` is no table.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = to_lazy(pd.DataFrame({"customer_id": [1, 2], "spend": [3.5, None]}))
+    >>> frame.collect_schema().names()
+    ['customer_id', 'spend']
+    """
+    if isinstance(data, str | Path):
+        return _from_relation(_read(Path(data)))
+    if isinstance(data, duckdb.DuckDBPyRelation):
+        return _from_relation(data)
+    try:
+        frame = nw.from_native(data)
+    except TypeError:
+        kind = type(data).__name__
+        raise DataError(
+            f"the data are of type {kind}, which is no table. Give a pandas, Polars or PyArrow "
+            "table, a DuckDB relation, a PySpark frame, an Ibis table, or the path of a CSV or "
+            "Parquet file."
+        ) from None
+    if isinstance(frame, nw.LazyFrame) and frame.implementation.is_polars():
+        frame = frame.collect()
+    return frame if isinstance(frame, nw.LazyFrame) else _from_local(frame)
+
+
+def collect(lazy: nw.LazyFrame) -> "pd.DataFrame":
+    """Run a lazy frame where it lives and return its rows as a pandas frame.
+
+    Parameters
+    ----------
+    lazy
+        A lazy Narwhals frame.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With a fresh index; the order of the rows is not defined.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> collect(to_lazy(pd.DataFrame({"spend": [3.5]})))
+       spend
+    0    3.5
+    """
+    return lazy.collect(backend="pandas").to_native()
+
+
+def text_to_time(lazy: nw.LazyFrame, column: str, *, what: str) -> nw.LazyFrame:
+    """Parse a column of ISO text, or of whole numbers such as 20110131, as times.
+
+    Parameters
+    ----------
+    lazy
+        A lazy Narwhals frame.
+    column
+        The column to parse; text that is blank counts as missing.
+    what
+        What the column is, for the message.
+
+    Returns
+    -------
+    narwhals.LazyFrame
+        The frame with `column` as times.
+
+    Raises
+    ------
+    DataError
+        If a value does not parse, with examples, or if the engine has no such parser.
+    """
+    relation = lazy.to_native()
+    if not isinstance(relation, duckdb.DuckDBPyRelation):
+        raise DataError(f"{what} holds text. Cast it to a timestamp in your own engine first.")
+    name = '"' + column.replace('"', '""') + '"'
+    text = f"nullif(trim(CAST({name} AS VARCHAR)), '')"
+    is_text = lazy.collect_schema()[column] == nw.String
+    parsed = f"TRY_CAST({text} AS TIMESTAMP)" if is_text else f"try_strptime({text}, '%Y%m%d')"
+    wrong = relation.filter(f"{text} IS NOT NULL AND {parsed} IS NULL")
+    rows = wrong.aggregate("count(*)").fetchall()[0][0]
+    if rows:
+        shown = wrong.project(text).distinct().order("1").limit(3).fetchall()
+        examples = ", ".join(repr(value) for (value,) in shown)
+        raise DataError(
+            f"{what} does not parse as a time in {rows:,} rows, such as {examples}. Parse it "
+            "first, for example with pandas.to_datetime(column, format=...)."
+        )
+    return nw.from_native(relation.project(f"* REPLACE ({parsed} AS {name})"))
+
+
+def day_number(column: str) -> nw.Expr:
+    """Return the calendar day of a time as whole days since 1970-01-01, on every engine.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> times = pd.DataFrame({"t": pd.to_datetime(["1970-01-01 23:59", "2000-03-01", "2099-12-31"],
+    ...                                           format="ISO8601")})
+    >>> sorted(collect(to_lazy(times).select(day_number("t")))["t"])
+    [0, 11017, 47481]
+    """
+    past_years = nw.col(column).dt.year().cast(nw.Int64) - 1
+    leap_days = past_years // 4 - past_years // 100 + past_years // 400
+    days = past_years * 365 + leap_days + nw.col(column).dt.ordinal_day()
+    return (days - _EPOCH).cast(nw.Int64)
+
+
+def to_day(value: Any, name: str) -> int:
+    """Return a calendar date as days since 1970-01-01.
+
+    Parameters
+    ----------
+    value
+        A date, a time (its own wall date counts) or ISO text.
+    name
+        What the date is, for the message.
+
+    Raises
+    ------
+    ParameterError
+        If it is no date.
+
+    Examples
+    --------
+    >>> to_day("1970-01-02", "as_of")
+    1
+    """
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            value = None
+    if isinstance(value, date) and value == value:
+        return value.toordinal() - _EPOCH
+    raise ParameterError(f"{name} must be a date, such as '2011-12-10' or datetime.date(...).")
+
+
+def from_day(day: int) -> date:
+    """Return days since 1970-01-01 as a calendar date.
+
+    Examples
+    --------
+    >>> from_day(1).isoformat()
+    '1970-01-02'
+    """
+    return date.fromordinal(int(day) + _EPOCH)
+
+
+def _read(path: Path) -> duckdb.DuckDBPyRelation:
+    kind = "".join(path.suffixes[-2:]).lower()
+    reader = _READERS.get(kind) or _READERS.get(path.suffix.lower())
+    if reader is None:
+        hint = " Read it with pandas.read_excel first." if path.suffix.startswith(".xls") else ""
+        raise DataError(
+            f"files of type {path.suffix or 'without an ending'!r} cannot be read, only "
+            f"{', '.join(_READERS)}.{hint}"
+        )
+    if not path.exists():
+        beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise MissingFileError(f"there is no file {path.name!r} there.{nearest(path.name, beside)}")
+    return reader(str(path))
+
+
+def _from_relation(relation: duckdb.DuckDBPyRelation) -> nw.LazyFrame:
+    zoned = [
+        '"' + name.replace('"', '""') + '"'
+        for name, kind in zip(relation.columns, relation.types, strict=True)
+        if str(kind) == "TIMESTAMP WITH TIME ZONE"
+    ]
+    if zoned:
+        parts = ", ".join(f"timezone('UTC', {name}) AS {name}" for name in zoned)
+        relation = relation.project(f"* REPLACE ({parts})")
+    return nw.from_native(relation)
+
+
+def _from_local(frame: nw.DataFrame) -> nw.LazyFrame:
+    if not frame.columns:
+        raise DataError("the table has no columns.")
+    if frame.implementation.is_pandas():
+        return nw.from_native(duckdb.from_df(_without_zones(frame.to_native())))
+    zoned = [
+        name
+        for name, dtype in frame.schema.items()
+        if isinstance(dtype, nw.Datetime) and dtype.time_zone
+    ]
+    if zoned:
+        frame = frame.with_columns(nw.col(*zoned).dt.replace_time_zone(None))
+    return nw.from_native(duckdb.from_arrow(frame.to_arrow()))
+
+
+def _without_zones(frame: "pd.DataFrame") -> "pd.DataFrame":
+    zoned = frame.select_dtypes("datetimetz").columns
+    local = {name: frame[name].dt.tz_localize(None) for name in zoned}
+    return frame.assign(**local).rename(columns=str)

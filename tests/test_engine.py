@@ -1,0 +1,139 @@
+"""Every kind of table goes through one door and comes out with the same values."""
+
+import datetime as dt
+from pathlib import Path
+
+import duckdb
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import pytest
+
+from custseg import errors
+from custseg._engine import collect, day_number, from_day, text_to_time, to_day, to_lazy
+
+VISITS = pd.DataFrame(
+    {
+        "customer": ["ann", "bob", None],
+        "spend": [1.5, np.nan, 3.0],
+        "time": pd.to_datetime(["2024-02-29 23:59", "2023-12-31 00:00", "1999-01-01 12:00"]),
+    }
+)
+
+
+@pytest.fixture(
+    params=["pandas", "polars", "polars_lazy", "pyarrow", "duckdb", "parquet", "csv", "ibis"]
+)
+def visits(request: pytest.FixtureRequest, tmp_path: Path) -> object:
+    polars = pytest.importorskip("polars") if request.param.startswith("polars") else None
+    match request.param:
+        case "pandas":
+            return VISITS
+        case "polars":
+            return polars.from_pandas(VISITS)
+        case "polars_lazy":
+            return polars.from_pandas(VISITS).lazy()
+        case "pyarrow":
+            return pytest.importorskip("pyarrow").Table.from_pandas(VISITS)
+        case "duckdb":
+            return duckdb.from_df(VISITS)
+        case "ibis":
+            return pytest.importorskip("ibis").duckdb.connect().create_table("visits", VISITS)
+    path = tmp_path / f"visits.{request.param}"
+    if request.param == "csv":
+        VISITS.to_csv(path, index=False)
+    else:
+        duckdb.from_df(VISITS).write_parquet(str(path))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The 'future.infer_string' option is deprecated")
+def test_every_kind_of_table_gives_the_same_rows(visits: object) -> None:
+    read = collect(to_lazy(visits).select("customer", "spend", day=day_number("time")))
+    read = read.sort_values("day", ignore_index=True)
+    assert read["day"].tolist() == [10592, 19722, 19782]
+    assert read["spend"].tolist()[0] == 3.0
+    assert read["spend"].isna().tolist() == [False, True, False]
+    assert read["customer"].isna().tolist() == [True, False, False]
+
+
+def test_day_number_is_the_calendar_day_over_four_centuries() -> None:
+    days = [dt.date(1700, 3, 1) + dt.timedelta(days=997 * step) for step in range(200)]
+    table = pd.DataFrame({"day": pd.to_datetime(pd.Series(days))})
+    got = sorted(collect(to_lazy(table).select(day=day_number("day")))["day"])
+    assert [from_day(day) for day in got] == days
+
+
+def test_times_with_a_zone_count_by_their_own_calendar() -> None:
+    late = pd.to_datetime(["2024-01-01 23:30"]).tz_localize("America/New_York")
+    table = pd.DataFrame({"t": late})
+    for data in (table, pytest.importorskip("polars").from_pandas(table)):
+        day = collect(to_lazy(data).select(day=day_number("t")))["day"][0]
+        assert from_day(day) == dt.date(2024, 1, 1)
+
+
+def test_a_file_with_instants_counts_in_utc_whatever_the_session_says(tmp_path: Path) -> None:
+    path = tmp_path / "late.parquet"
+    late = pd.to_datetime(["2024-01-01 23:30"]).tz_localize("America/New_York")
+    duckdb.from_df(pd.DataFrame({"t": late})).write_parquet(str(path))
+    day = collect(to_lazy(path).select(day=day_number("t")))["day"][0]
+    assert from_day(day) == dt.date(2024, 1, 2)
+
+
+def test_the_given_frame_is_not_changed() -> None:
+    before = VISITS.copy(deep=True)
+    collect(to_lazy(VISITS))
+    pd.testing.assert_frame_equal(VISITS, before)
+
+
+def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "orders.parquet").touch()
+    with pytest.raises(errors.MissingFileError, match=r"Did you mean 'orders\.parquet'"):
+        to_lazy(tmp_path / "order.parquet")
+    with pytest.raises(FileNotFoundError):
+        to_lazy(tmp_path / "nowhere" / "order.parquet")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [("orders.xlsx", "read_excel"), ("orders", "without an ending"), ([1, 2], "type list")],
+)
+def test_what_is_no_table_is_refused_with_the_remedy(data: object, words: str) -> None:
+    with pytest.raises(errors.DataError, match=words):
+        to_lazy(data)
+
+
+def test_whole_numbers_and_iso_text_parse_as_times() -> None:
+    table = pd.DataFrame(
+        {"number": [19970131, 19980228], "text": ["1997-01-31", "1998-02-28 10:00"]}
+    )
+    frame = to_lazy(table)
+    for column in ("number", "text"):
+        frame = text_to_time(frame, column, what=column)
+    read = collect(frame.select(number=day_number("number"), text=day_number("text")))
+    assert read["number"].tolist() == read["text"].tolist()
+
+
+@pytest.mark.parametrize("values", [["2024-01-31", "31/01/2024"], [20240131, 20241331]])
+def test_times_that_do_not_parse_are_shown(values: list[object]) -> None:
+    frame = to_lazy(pd.DataFrame({"when": values}))
+    with pytest.raises(errors.DataError, match=rf"in 1 rows, such as '{values[1]}'.*to_datetime"):
+        text_to_time(frame, "when", what="column 'when'")
+
+
+@pytest.mark.parametrize(
+    "value", ["2011-12-10", dt.date(2011, 12, 10), pd.Timestamp("2011-12-10 09:00")]
+)
+def test_a_date_may_be_text_a_date_or_a_time(value: object) -> None:
+    assert from_day(to_day(value, "as_of")) == dt.date(2011, 12, 10)
+
+
+@pytest.mark.parametrize("value", ["10.12.2011", 20111210, pd.NaT, None])
+def test_what_is_no_date_is_refused(value: object) -> None:
+    with pytest.raises(errors.ParameterError, match="as_of must be a date"):
+        to_day(value, "as_of")
+
+
+def test_lazy_frames_stay_lazy() -> None:
+    assert isinstance(to_lazy(VISITS), nw.LazyFrame)
