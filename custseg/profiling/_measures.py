@@ -1,6 +1,6 @@
 """Turn the columns of a customer table into what a profile averages: numbers and shares."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +54,12 @@ def read_roles(
             "there is no column to profile: name some in variables or in descriptors."
         )
     roles = dict.fromkeys(made, SEGMENTATION) | dict.fromkeys(described, DESCRIPTOR)
+    ids = [name for name in roles if str(name).lower().replace("_", "") == "customerid"]
+    if ids:
+        raise DataError(
+            f"{ids[0]!r} names customers, it does not describe them. Make it the index: "
+            f"customers.set_index({ids[0]!r})."
+        )
     twice = [name for name in roles if list(customers.columns).count(name) > 1]
     if twice:
         raise DataError(
@@ -129,8 +135,10 @@ def _by_frequency(column: pd.Series) -> pd.CategoricalDtype:
 def _names(names: Iterable[str] | None, parameter: str) -> list[str]:
     if names is None:
         return []
-    found: Sequence[str] = [names] if isinstance(names, str) else list(names)
+    if isinstance(names, str):
+        raise ParameterError(f"{parameter} is {names!r}, but must be a list: [{names!r}].")
+    found = list(names)
     twice = [name for position, name in enumerate(found) if name in found[:position]]
     if twice:
         raise ParameterError(f"{parameter} names {listed(twice)} more than once: keep one.")
-    return list(found)
+    return found

@@ -298,7 +298,7 @@ def test_without_lists_every_number_is_a_segmentation_variable(shoppers, segment
     assert set(found.to_frame()["role"]) == {"segmentation"}
     assert any("variables was not given" in note for note in found.notes)
     assert any("not profiled" in note and "'channel'" in note for note in found.notes)
-    found = profile(shoppers, segments, descriptors="loyalty_card")
+    found = profile(shoppers, segments, descriptors=["loyalty_card"])
     assert found.overall["role"].tolist() == ["segmentation", "descriptor"]
 
 
@@ -417,6 +417,7 @@ def test_the_inputs_stay_as_they_were():
             ["'channel'", "text", "give it as descriptor"],
         ),
         ({"variables": ["monetary"] * 2}, cs.errors.ParameterError, ["more than once"]),
+        ({"variables": "monetary"}, cs.errors.ParameterError, ["must be a list: ['monetary']"]),
         ({"variables": []}, cs.errors.ParameterError, ["no column to profile"]),
         ({"level": 95}, cs.errors.ParameterError, ["level is 95", "< 1"]),
     ],
@@ -458,6 +459,7 @@ def test_wrong_tables_say_what_to_do(shoppers, segments):
     assert "is empty" in message(shoppers.iloc[:0])
     assert "2 rows" in message(pd.concat([shoppers, shoppers.iloc[:1]]))
     assert "dict" in message({"monetary": [1]})
+    assert "set_index('customer_id')" in message(shoppers.reset_index(), variables=["customer_id"])
     infinite = shoppers.assign(monetary=[1, 2, 3, np.inf, -np.inf])
     assert "'monetary' has 2 infinite values" in message(infinite)
     assert "no value" in message(shoppers.assign(monetary=np.nan))
