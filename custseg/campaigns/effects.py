@@ -1,0 +1,275 @@
+"""What did the campaign do: declare a test without data, then analyse any table in one pass."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from math import isclose
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from custseg._engine import to_lazy
+from custseg.campaigns._cells import ALL, Cells, Roles, name_labels, read_cells
+from custseg.campaigns.impact import Impact, account_notes, effect_notes, ratio_notes
+from custseg.campaigns.metrics import Metric, Moments
+from custseg.campaigns.srm import SampleRatio, ratios_by_segment, srm_test
+from custseg.errors import DataError, ParameterError, check_number, check_option
+from custseg.stats import benjamini_hochberg, holm
+from custseg.tables import Experiment
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CampaignTest:
+    """A campaign test, declared before looking at the outcomes; it holds no campaign data.
+
+    Parameters
+    ----------
+    arm
+        The column that says which arm a customer was assigned to.
+    control
+        The arm that the others are compared with.
+    metrics
+        Name -> `Proportion` or `Mean`.
+    segments
+        A column of the data, or a Series of segment labels indexed by customer id, such as
+        ``model.segments_``; each is analysed as well as everybody, called ``"(all)"``.
+    customer_id
+        The column that identifies customers: joins a Series of segments, and lets the analysis
+        refuse customers with more than one row.
+    allocation
+        Arm -> planned share, which add up to 1; ``None`` tests the sample ratio against equal
+        shares.
+
+    Raises
+    ------
+    ParameterError
+        If a metric is no metric, the allocation is no allocation of these arms, or a Series of
+        segments comes without `customer_id`.
+    DataError
+        If customers appear twice in the segments, or a segment is called ``"(all)"``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import custseg as cs
+    >>> sent = pd.DataFrame({
+    ...     "mail": ["none", "offer"] * 50,
+    ...     "visit": [0, 0, 0, 1, 1, 1, 0, 1, 0, 1] * 10,
+    ...     "spend": [0.0, 0.0, 0.0, 21.0, 9.5, 12.0, 0.0, 30.0, 0.0, 8.0] * 10,
+    ... })
+    >>> test = cs.CampaignTest(
+    ...     arm="mail",
+    ...     control="none",
+    ...     metrics={"visit": cs.Proportion("visit"), "spend": cs.Mean("spend")},
+    ... )
+    >>> impact = test.analyze(sent)
+    >>> impact.to_frame()[["metric", "arm", "control", "treatment", "effect"]]
+      metric    arm  control  treatment  effect
+    0  visit  offer      0.2        0.8     0.6
+    1  spend  offer      1.9       14.2    12.3
+    """
+
+    arm: str
+    control: Any
+    metrics: Mapping[str, Metric]
+    segments: str | pd.Series | None = field(default=None, repr=False)
+    customer_id: str | None = None
+    allocation: Mapping[Any, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("arm", "customer_id"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and (name == "arm" or value is not None):
+                raise ParameterError(f"{name} is {value!r}, but must be the name of a column.")
+        if self.control is None:
+            raise ParameterError("control is None, but must be the arm to compare with.")
+        checked = {
+            "metrics": _checked_metrics(self.metrics),
+            "segments": _checked_segments(self.segments, self.customer_id),
+            "allocation": _checked_allocation(self.allocation, self.control),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def analyze(self, data: Any) -> Impact:
+        """Compare every arm with control, overall and in every segment.
+
+        The data are read twice in their own engine: once for the means and the checks of values,
+        once for sums by segment and arm. Everything else follows in closed form.
+
+        Parameters
+        ----------
+        data
+            One row per customer: a pandas, Polars or PyArrow table, a DuckDB relation, a PySpark
+            frame, an Ibis table, the path of a CSV or Parquet file, or an `Experiment`.
+
+        Returns
+        -------
+        Impact
+            Effects with intervals and adjusted p-values, the sample-ratio check, and an account
+            of every row.
+
+        Raises
+        ------
+        ColumnError
+            If a column is missing.
+        ParameterError
+            If control is not among the arms.
+        DataError
+            If the values do not allow the test: no rows, one arm only, text or infinite values in
+            a metric, a proportion that is not 0/1, a customer with several rows, an arm without a
+            planned share.
+        """
+        source = data.frame if isinstance(data, Experiment) else to_lazy(data)
+        customer_id = self.customer_id
+        if isinstance(data, Experiment) and customer_id is None:
+            customer_id = data.customer_id
+        roles = Roles(self.arm, self.metrics, self.segments, customer_id)
+        cells = read_cells(source, roles, self.control, list(self.allocation or []))
+        effects, remarks = [], []
+        for m, (name, metric) in enumerate(self.metrics.items()):
+            moments = cells.moments(m, metric)
+            effects.append(_effects(name, metric, moments, cells))
+            remarks += metric.remarks(name, moments)
+        table = pd.concat(effects, ignore_index=True)
+        srm = _sample_ratio(cells, self.allocation)
+        account = _account(cells, roles)
+        notes = (
+            *ratio_notes(srm, planned=self.allocation is not None),
+            *account_notes(account, absent=self._absent(cells)),
+            *remarks,
+            *effect_notes(table),
+        )
+        return Impact(table, self.control, srm, account, notes)
+
+    def _absent(self, cells: Cells) -> list[str]:
+        """Return the segments of a Series that no customer in the data belongs to."""
+        if not isinstance(self.segments, pd.Series):
+            return []
+        return [name for name in self.segments.cat.categories if name not in cells.segments]
+
+
+def _checked_metrics(metrics: Any) -> dict[str, Metric]:
+    if not isinstance(metrics, Mapping) or not metrics:
+        raise ParameterError(
+            "metrics must be a dictionary from name to metric, such as "
+            "{'visit': Proportion('visit')}."
+        )
+    for name, metric in metrics.items():
+        if not isinstance(name, str) or not isinstance(metric, Metric) or isinstance(metric, type):
+            raise ParameterError(
+                f"metrics[{name!r}] is {metric!r}, but a metric is Proportion(column) or "
+                "Mean(column), under a name that is text."
+            )
+    return dict(metrics)
+
+
+def _checked_segments(segments: Any, customer_id: str | None) -> str | pd.Series | None:
+    """Return segments as given, a Series as categorical of text."""
+    if segments is None or isinstance(segments, str):
+        return segments
+    if not isinstance(segments, pd.Series):
+        raise ParameterError(
+            f"segments is a {type(segments).__name__}, but must be the name of a column or a "
+            "Series of labels indexed by customer id."
+        )
+    if customer_id is None:
+        raise ParameterError(
+            "segments is a Series, so customer_id must name the column that holds its index."
+        )
+    repeated = int(segments.index.duplicated().sum())
+    if repeated or segments.index.hasnans:
+        raise DataError(
+            f"the index of segments holds {repeated:,} repeated customer ids and "
+            f"{int(segments.index.isna().sum()):,} missing ones. Keep one row per customer."
+        )
+    if segments.isna().all():
+        raise DataError("segments assigns no customer to any segment.")
+    return name_labels(segments)
+
+
+def _checked_allocation(allocation: Any, control: Any) -> dict[Any, float] | None:
+    """Return arm -> share with control first."""
+    if allocation is None:
+        return None
+    if not isinstance(allocation, Mapping) or len(allocation) < 2:
+        raise ParameterError(
+            "allocation must be a dictionary from arm to planned share with at least two arms, "
+            "such as {'control': 0.5, 'email': 0.5}."
+        )
+    check_option(control, "control", list(allocation))
+    for arm, share in allocation.items():
+        check_number(share, f"allocation[{arm!r}]", gt=0, lt=1)
+    total = sum(allocation.values())
+    if not isclose(total, 1, abs_tol=1e-9):
+        raise ParameterError(f"the shares in allocation add up to {total:g}, but must add up to 1.")
+    return {control: allocation[control]} | dict(allocation)
+
+
+def _effects(name: str, metric: Metric, moments: Moments, cells: Cells) -> pd.DataFrame:
+    """Return the rows of one metric: everybody, then each segment, by treatment arm."""
+    compared = metric.compare(moments)
+    n_control, n_treatment = np.broadcast_arrays(moments.n[:, :1], moments.n[:, 1:])
+    enough = (n_control >= 2) & (n_treatment >= 2)
+    p_value = np.where(enough, compared.difference.p_value, np.nan)
+    numbers = {
+        "control": compared.control,
+        "treatment": compared.treatment,
+        "effect": compared.difference.effect,
+        "se": compared.difference.se,
+        "ci_low": compared.difference.ci_low,
+        "ci_high": compared.difference.ci_high,
+        "p_value": p_value,
+        "p_holm": _adjusted(holm, p_value),
+        "p_bh": _adjusted(benjamini_hochberg, p_value),
+        "relative_effect": compared.relative.effect,
+        "relative_ci_low": compared.relative.ci_low,
+        "relative_ci_high": compared.relative.ci_high,
+    }
+    treatments = cells.arms[1:]
+    groups = [ALL, *cells.segments]
+    return pd.DataFrame(
+        {
+            "metric": pd.Series([name] * p_value.size, dtype=str),
+            "segment": pd.Series(np.repeat(groups, len(treatments)), dtype=str),
+            "arm": treatments * len(groups),
+            "n_control": n_control.ravel().astype(int),
+            "n_treatment": n_treatment.ravel().astype(int),
+            **{column: np.where(enough, x, np.nan).ravel() for column, x in numbers.items()},
+        }
+    )
+
+
+def _adjusted(adjust: Callable[[np.ndarray], np.ndarray], p: np.ndarray) -> np.ndarray:
+    """Adjust p-values (G, arms): everybody's arms are one family, all segments another."""
+    return np.concatenate([adjust(p[0])[None], adjust(p[1:].ravel()).reshape(p[1:].shape)])
+
+
+def _sample_ratio(cells: Cells, allocation: Mapping[Any, float] | None) -> SampleRatio:
+    counts = cells.total("rows")
+    shares = allocation or dict.fromkeys(cells.arms, 1 / len(cells.arms))
+    overall = srm_test(dict(zip(cells.arms, counts[0], strict=True)), shares)
+    by_segment = ratios_by_segment(cells.segments, counts[1:], np.array(list(shares.values())))
+    return replace(overall, by_segment=by_segment)
+
+
+def _account(cells: Cells, roles: Roles) -> pd.DataFrame:
+    """Return, per metric, rows in = rows used + rows set aside, and the segments of those used."""
+    frame, in_none = cells.frame, cells.frame["group"] == len(cells.segments)
+    rows = frame["rows"].sum()
+    account = []
+    for m in range(len(roles.metrics)):
+        used, outcome = frame[f"n_{m}"], frame[f"outcome_{m}"].sum()
+        parts = {
+            "rows_in": cells.rows_in,
+            "no_arm": cells.rows_in - rows,
+            "no_outcome": rows - outcome,
+            "no_covariate": outcome - used.sum(),
+            "rows_used": used.sum(),
+        }
+        if roles.segments is not None:
+            parts["in_segment"] = used[~in_none].sum()
+            parts["segment_missing"] = used[in_none & ~frame["unmatched"]].sum()
+            parts["not_in_segments"] = used[in_none & frame["unmatched"]].sum()
+        account.append(parts)
+    return pd.DataFrame(account, index=pd.Index(list(roles.metrics), name="metric")).astype(int)

@@ -1,0 +1,165 @@
+"""What a campaign did: effects with intervals, what to check first, and every row accounted for."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from custseg.campaigns._cells import ALL
+from custseg.campaigns.srm import SampleRatio
+from custseg.results import Result, format_number
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Impact(Result):
+    """The effects of a campaign, overall and by segment.
+
+    Attributes
+    ----------
+    effects
+        The table of `to_frame`.
+    control
+        The arm that the others are compared with.
+    srm
+        The sample-ratio check, overall and by segment.
+    account
+        Per metric: `rows_in` = `rows_used` + `no_arm` + `no_outcome` + `no_covariate`; with
+        segments also `rows_used` = `in_segment` + `segment_missing` + `not_in_segments`.
+    notes
+        Caveats, the most serious first.
+    """
+
+    effects: pd.DataFrame
+    control: Any
+    srm: SampleRatio
+    account: pd.DataFrame
+    notes: tuple[str, ...]
+    _picture: ClassVar[str] = "campaigns.forest"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per metric, segment and treatment arm.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `metric`, `segment` (``"(all)"`` first), `arm`, `n_control`, `n_treatment`, `control`,
+            `treatment` (means, adjusted for the covariate if there is one), `effect` (treatment
+            minus control), `se`, `ci_low`, `ci_high` (95%), `p_value` (two-sided), `p_holm`,
+            `p_bh` (families: the arms of everybody; all arms of all segments of a metric),
+            `relative_effect` (effect over control), `relative_ci_low`, `relative_ci_high`.
+        """
+        return self.effects.copy()
+
+    def summary(self) -> str:
+        """Return the sample ratio if it is off, then each overall effect in a sentence."""
+        ratio = self.srm.summary()
+        parts = [] if self.srm.status == "ok" else [ratio[0].upper() + ratio[1:]]
+        overall = self.effects["segment"] == ALL
+        parts += [_sentence(row, self.control) for row in self.effects[overall].to_dict("records")]
+        parts += [
+            _by_segment(rows) for _, rows in self.effects[~overall].groupby("metric", sort=False)
+        ]
+        return " ".join(parts)
+
+    def _shown(self) -> pd.DataFrame:
+        columns = ["metric", "segment", "arm", "n_control", "n_treatment", "control", "treatment"]
+        return self.effects[[*columns, "effect", "ci_low", "ci_high", "p_holm"]]
+
+
+def ratio_notes(srm: SampleRatio, *, planned: bool) -> list[str]:
+    """Say first what is wrong with the sizes of the arms, and what they were tested against."""
+    ratio = srm.summary()
+    notes = [] if srm.status == "ok" else [ratio[0].upper() + ratio[1:]]
+    for status in ("mismatch", "suspect"):
+        found = srm.by_segment["segment"][srm.by_segment["status"] == status].tolist()
+        if found:
+            words = {"mismatch": "sample-ratio mismatch", "suspect": "suspect sample ratio"}[status]
+            notes.append(f"{words[0].upper()}{words[1:]} within {_listed(found)} (Holm-adjusted).")
+    if not planned:
+        notes.append("No allocation was given: the sample ratio is tested against equal shares.")
+    return [*notes, *(f"Sample ratio: {note}" for note in srm.notes)]
+
+
+def account_notes(account: pd.DataFrame, *, absent: list[str]) -> list[str]:
+    """Say which rows were set aside, and which count in no segment."""
+    notes = []
+    first = account.iloc[0]
+    if first["no_arm"]:
+        notes.append(f"{first['no_arm']:,} of {first['rows_in']:,} rows name no arm: set aside.")
+    for reason, words in {"no_outcome": "outcome", "no_covariate": "covariate"}.items():
+        missing = account[reason][account[reason] > 0]
+        notes += [
+            f"{name}: {rows:,} rows without {words} are set aside; if arms differ in that, the "
+            "effect is biased."
+            for name, rows in missing.items()
+        ]
+    outside = {
+        "segment_missing": "have no segment",
+        "not_in_segments": "are not in the segments given",
+    }
+    for reason, words in outside.items():
+        if reason in account and account[reason].max():
+            notes.append(f"{account[reason].max():,} customers {words}: they count in {ALL} only.")
+    if absent:
+        notes.append(f"No customer in the data belongs to {_listed(absent)}.")
+    return notes
+
+
+def effect_notes(effects: pd.DataFrame) -> list[str]:
+    """Say which rows have no answer and why, and how the p-values were adjusted."""
+    few = effects[["n_control", "n_treatment"]].min(axis=1) < 2
+    faults = {
+        "fewer than 2 customers in an arm: no answer": few,
+        "the outcome does not vary: no interval and no test": ~few & effects["p_value"].isna(),
+        "control is 0: no relative effect": ~few & (effects["control"] == 0),
+    }
+    notes = []
+    for words, where in faults.items():
+        for name, rows in effects[where].groupby("metric", sort=False):
+            notes.append(f"{name}: in {_listed(rows['segment'].unique().tolist())} {words}.")
+    by_segment = effects["segment"] != ALL
+    if by_segment.any():
+        sizes = (
+            effects[by_segment & effects["p_value"].notna()].groupby("metric", sort=False).size()
+        )
+        tests = " and ".join(f"{size}" for size in sizes.unique())
+        notes.append(
+            f"p_holm and p_bh of the segments correct for the {tests} tests of a metric. A small "
+            "p-value in one segment and a large one in another do not show that the two differ."
+        )
+    return notes
+
+
+def _sentence(row: dict[str, Any], control: Any) -> str:
+    """Return one overall effect in words."""
+    metric, arm = row["metric"], row["arm"]
+    if row["p_holm"] != row["p_holm"]:
+        return f"{arm} cannot be compared with {control} in {metric}."
+    if row["p_holm"] >= 0.05:
+        verdict = f"{arm} shows no clear difference from {control} in {metric}"
+    else:
+        verb = "raises" if row["effect"] > 0 else "lowers"
+        means = (format_number(row["control"]), format_number(row["treatment"]))
+        verdict = f"{arm} {verb} {metric} from {means[0]} to {means[1]}"
+    bounds = f"{format_number(row['ci_low'])} to {format_number(row['ci_high'])}"
+    p = "< .001" if row["p_holm"] < 0.001 else f"= {format_number(row['p_holm'])}"
+    return f"{verdict}: {_signed(row['effect'])} (95% interval {bounds}; Holm-adjusted p {p})."
+
+
+def _by_segment(rows: pd.DataFrame) -> str:
+    tested = rows[rows["p_holm"].notna()]
+    shown = tested[tested["p_holm"] < 0.05]
+    up, down = (shown["effect"] > 0).sum(), (shown["effect"] < 0).sum()
+    return (
+        f"By segment, {up} of {len(tested)} effects on {rows['metric'].iloc[0]} are above 0 after "
+        f"Holm's correction and {down} below."
+    )
+
+
+def _signed(value: float) -> str:
+    return ("+" if value > 0 else "") + format_number(value)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:8])
+    return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"

@@ -1,0 +1,122 @@
+"""Pictures of campaign tests."""
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from custseg.errors import ParameterError, check_option
+from custseg.stats import wilson
+
+if TYPE_CHECKING:
+    from custseg.campaigns import Impact, SampleRatio
+
+_ALL = "(all)"
+
+
+def forest(impact: "Impact", *, metric: str | None = None, ax: Axes | None = None) -> Any:
+    """Draw effects with their 95% intervals, everybody first, then each segment.
+
+    Parameters
+    ----------
+    impact
+        What `CampaignTest.analyze` returned.
+    metric
+        The metric to draw; all of them, a panel each, when ``None``.
+    ax
+        The axes to draw one metric on; a new figure when ``None``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes or numpy.ndarray of them
+        One axes, or an array of one per metric.
+    """
+    effects = impact.to_frame()
+    metrics = effects["metric"].unique().tolist()
+    if metric is not None:
+        check_option(metric, "metric", metrics)
+        metrics = [metric]
+    if ax is not None and len(metrics) > 1:
+        raise ParameterError(f"ax holds one metric: choose metric= among {metrics}.")
+    rows = effects["segment"].nunique() * (1 + 0.4 * (effects["arm"].nunique() - 1))
+    height = max(2.2, 1.2 + 0.3 * rows)
+    if ax is not None:
+        axes = np.array([ax])
+    elif len(metrics) == 1:
+        axes = np.array([plt.figure(figsize=(7, height), layout="constrained").subplots()])
+    else:
+        figure = plt.figure(figsize=(3.6 + 2.6 * len(metrics), height), layout="constrained")
+        axes = figure.subplots(1, len(metrics), sharey=True)
+    for panel, name in zip(axes, metrics, strict=True):
+        _panel(panel, effects[effects["metric"] == name], control=impact.control)
+    if effects["arm"].nunique() > 1:
+        axes[0].figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False
+        )
+    return axes[0] if len(metrics) == 1 else axes
+
+
+def _panel(ax: Axes, effects: pd.DataFrame, *, control: Any) -> None:
+    segments = effects["segment"].unique()
+    arms = effects["arm"].unique()
+    place = pd.Series(np.arange(len(segments), dtype=float), index=segments)
+    offsets = (np.arange(len(arms)) - (len(arms) - 1) / 2) * min(0.22, 0.7 / len(arms))
+    for arm, offset, color in zip(arms, offsets, sns.color_palette("colorblind"), strict=False):
+        rows = effects[(effects["arm"] == arm) & effects["ci_low"].notna()]
+        y = place[rows["segment"]].to_numpy() + offset
+        ax.hlines(y, rows["ci_low"], rows["ci_high"], color=color, linewidth=1.6)
+        ax.plot(rows["effect"], y, "o", color=color, markersize=5, label=str(arm))
+        whole = (rows["segment"] == _ALL).to_numpy()
+        ax.plot(rows["effect"][whole], y[whole], "D", color=color, markersize=7)
+    ax.axvline(0, color="0.35", linewidth=1, zorder=0)
+    if len(segments) > 1:
+        ax.axhline(0.5, color="0.8", linewidth=0.8, zorder=0)
+    ax.set_yticks(place, segments)
+    ax.set_ylim(len(segments) - 0.5, -0.5)
+    ax.set_xlabel(f"{effects['metric'].iloc[0]}: difference from {control}")
+    sns.despine(ax=ax, left=True)
+    ax.tick_params(axis="y", length=0)
+
+
+def sample_ratio(srm: "SampleRatio", *, ax: Axes | None = None) -> Axes:
+    """Draw the observed share of each arm with its 95% interval beside the planned share.
+
+    Parameters
+    ----------
+    srm
+        What `srm_test` returned, or ``impact.srm``.
+    ax
+        The axes to draw on; a new figure when ``None``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes that were drawn on.
+    """
+    if ax is None:
+        height = 1.2 + 0.4 * len(srm.observed)
+        ax = plt.figure(figsize=(7, height), layout="constrained").subplots()
+    total = srm.observed.sum()
+    low, high = wilson(srm.observed.to_numpy(), total)
+    y = np.arange(len(srm.observed))
+    seen, planned = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[3]
+    ax.hlines(y, low, high, color=seen, linewidth=1.6)
+    ax.plot(srm.observed / total, y, "o", color=seen, label="observed, 95% interval")
+    ax.plot(
+        srm.expected / total,
+        y,
+        "|",
+        color=planned,
+        markersize=16,
+        markeredgewidth=2,
+        label="planned",
+    )
+    ax.set_yticks(y, [str(arm) for arm in srm.observed.index])
+    ax.set_ylim(len(y) - 0.5, -0.5)
+    ax.set_xlabel("share of customers")
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    sns.despine(ax=ax, left=True)
+    return ax
