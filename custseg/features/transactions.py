@@ -8,7 +8,19 @@ import pandas as pd
 from custseg._engine import collect, from_day, to_day
 from custseg.audit import DAY
 from custseg.errors import DataError
+from custseg.features.dictionary import Column, attach
 from custseg.tables import Transactions, require_roles
+
+_RFM = {
+    "recency": Column(
+        "behavioural", "count", "days from the last purchase to as_of", "transactions"
+    ),
+    "frequency": Column("behavioural", "count", "number of orders", "transactions"),
+    "monetary": Column("value", "numeric", "sum of amounts", "transactions"),
+    "tenure": Column(
+        "behavioural", "count", "days from the first purchase to as_of", "transactions"
+    ),
+}
 
 
 def rfm(tx: Transactions, as_of: Any = None) -> pd.DataFrame:
@@ -29,7 +41,8 @@ def rfm(tx: Transactions, as_of: Any = None) -> pd.DataFrame:
         One row per customer who bought by `as_of`, sorted by the unique index `customer_id`.
         `recency` (whole days from the last purchase to `as_of`; the same day is 0), `frequency`
         (number of orders), `monetary` (sum of amounts, in the data's currency) and `tenure`
-        (whole days from the first purchase to `as_of`). ``attrs["as_of"]`` is the date.
+        (whole days from the first purchase to `as_of`). ``attrs`` has the date and
+        the data dictionary.
 
     Raises
     ------
@@ -84,8 +97,7 @@ def rfm(tx: Transactions, as_of: Any = None) -> pd.DataFrame:
         }
     )
     table = table.set_index(plain_ids(counted["customer_id"])).sort_index()
-    table.attrs["as_of"] = from_day(day).isoformat()
-    return table
+    return attach(table, _RFM, as_of=from_day(day))
 
 
 def last_day(table: Transactions, as_of: Any) -> int:
