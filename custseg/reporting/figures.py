@@ -1,0 +1,38 @@
+"""Give every picture of a notebook its fingerprint as alternative text."""
+
+from typing import TYPE_CHECKING
+
+from custseg.notebook import FIGURE_MARK
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+def fingerprints(cell: "NotebookNode") -> list[str]:
+    """Return the texts that `custseg.notebook.describe_figure` left in a code cell's outputs."""
+    return [
+        output.data["text/plain"]
+        for output in cell.outputs
+        if output.get("metadata", {}).get("custseg") == FIGURE_MARK
+    ]
+
+
+def pictures(cell: "NotebookNode") -> list["NotebookNode"]:
+    """Return the outputs of a code cell that hold a picture."""
+    return [output for output in cell.outputs if "image/png" in output.get("data", {})]
+
+
+def add_alternative_texts(notebook: "NotebookNode") -> None:
+    """Write each picture's fingerprint into its metadata and move the fingerprints below it.
+
+    Parameters
+    ----------
+    notebook
+        An executed notebook; changed in place. Pictures and fingerprints of a cell are paired in
+        their order.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            for picture, text in zip(pictures(cell), fingerprints(cell), strict=False):
+                picture.metadata.setdefault("image/png", {})["alt"] = text
+            cell.outputs.sort(key=lambda o: o.get("metadata", {}).get("custseg") == FIGURE_MARK)

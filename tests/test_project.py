@@ -1,0 +1,122 @@
+"""The project files agree with each other, and importing the package stays cheap."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+OWN_ENVIRONMENT = {"bench"}
+CONDA_NAMES = {"duckdb": "python-duckdb"}
+
+HEAVY = {"pandas", "scipy", "sklearn", "duckdb", "numba", "matplotlib", "seaborn", "statsmodels"}
+
+
+def requirements(*groups: list[str]) -> dict[str, Requirement]:
+    found = [Requirement(text) for group in groups for text in group]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def pins() -> list[tuple[str, Version, Marker | None]]:
+    """Return the lines of constraints.txt; a line of any other form does not parse."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pattern = re.compile(r"([a-z0-9][a-z0-9.-]*)==([0-9][\w.]*)(?: ; (.+))?")
+    found = []
+    for line in lines:
+        parts = pattern.fullmatch(line)
+        assert parts, f"constraints.txt holds only 'name==version ; marker', not {line!r}"
+        found.append((parts[1], Version(parts[2]), Marker(parts[3]) if parts[3] else None))
+    return found
+
+
+def test_conda_environment_names_the_same_packages() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    named = [line for line in environment["dependencies"] if isinstance(line, str)]
+    conda = {name: str(req.specifier) for name, req in requirements(named).items()}
+    assert conda.pop("python") == PROJECT["requires-python"]
+    assert conda.pop("pip") == ""
+    expected = requirements(PROJECT["dependencies"], EXTRAS["notebooks"], EXTRAS["test"])
+    assert conda == {
+        CONDA_NAMES.get(name, name): str(req.specifier) for name, req in expected.items()
+    }
+
+
+def test_every_direct_dependency_is_pinned_within_its_bounds() -> None:
+    groups = [group for name, group in EXTRAS.items() if name not in OWN_ENVIRONMENT]
+    for name, requirement in requirements(PROJECT["dependencies"], *groups).items():
+        versions = [version for pin, version, _ in pins() if canonicalize_name(pin) == name]
+        assert versions, f"{name} is not pinned in constraints.txt"
+        assert all(version in requirement.specifier for version in versions), name
+
+
+@pytest.mark.parametrize("python", ["3.11.7", "3.12.1", "3.13.0"])
+def test_a_package_has_at_most_one_pin_for_a_python(python: str) -> None:
+    environment = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
+    names = [name for name, _, marker in pins() if not marker or marker.evaluate(environment)]
+    assert len(names) == len(set(names))
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+
+
+def test_import_loads_no_heavy_package() -> None:
+    code = "import sys, custseg as cs; dir(cs); print(*sys.modules)"
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert "custseg" in loaded
+    assert not loaded & HEAVY
+
+
+def test_command_line_starts_without_heavy_packages() -> None:
+    done = run_python("import sys, custseg.cli; print(*sys.modules)")
+    assert not {name.split(".")[0] for name in done.stdout.split()} & (HEAVY | {"nbconvert"})
+
+
+WITHOUT_PYARROW = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "pyarrow":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def test_the_road_works_without_pyarrow() -> None:
+    code = f"""{WITHOUT_PYARROW}
+import custseg as cs
+shop = cs.datasets.load_shop()
+tx = cs.Transactions(
+    "data/shop/transactions.parquet", customer_id="customer_id", timestamp="timestamp",
+    order_id="order_id", quantity="quantity", unit_price="unit_price",
+).clean()
+customers = cs.features.rfm(tx)
+model = cs.SegmentationModel(
+    "kmeans", n_segments=4, variables=["recency", "frequency", "monetary"], random_state=0
+).fit(customers)
+print(len(customers), model.segments_.nunique(), "pyarrow" in sys.modules)
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    customers, segments, loaded = done.stdout.split()
+    assert int(customers) > 1_000
+    assert (segments, loaded) == ("4", "False")
+
+
+def test_pyarrow_is_really_blocked() -> None:
+    done = run_python(f"{WITHOUT_PYARROW}\nimport pyarrow")
+    assert "No module named 'pyarrow'" in done.stderr
