@@ -107,7 +107,8 @@ def read_cells(data: nw.LazyFrame, roles: Roles, control: Any, planned: Sequence
     sums = sums[sums["arm"].notna()].reset_index(drop=True)
     labels = _labels(sums, roles.segments)
     groups = labels.cat.codes.to_numpy().astype(int)
-    sums["unmatched"] = sums["segment"].isna() & isinstance(roles.segments, pd.Series)
+    joined = isinstance(roles.segments, pd.Series)
+    sums["unmatched"] = sums["segment"].isna() if joined else False
     sums["group"] = np.where(groups < 0, len(labels.cat.categories), groups)
     sums["arm"] = [arms.index(arm) for arm in sums["arm"].tolist()]
     return Cells(sums, list(labels.cat.categories), arms, shifts, rows_in)
@@ -128,12 +129,20 @@ def _select(data: nw.LazyFrame, roles: Roles) -> nw.LazyFrame:
                     f"column {column!r} of metric {name!r} is of type {kind}, but must hold "
                     "numbers. Convert it first."
                 )
-    numbers = [nw.col(c).cast(nw.Float64).alias(f"v{i}") for i, c in enumerate(roles.numbers)]
+    numbers = [_number(c, schema[c]).alias(f"v{i}") for i, c in enumerate(roles.numbers)]
     base = data.select(*(nw.col(name).alias(role) for role, name in names.items()), *numbers)
     return base.with_columns(
         nw.when(~nw.col(f"v{i}").is_nan()).then(nw.col(f"v{i}")).alias(f"v{i}")
         for i in range(len(numbers))
     )
+
+
+def _number(column: str, kind: Any) -> nw.Expr:
+    """Return a column as floats; DuckDB would push a cast of truth values into its CSV reader."""
+    value = nw.col(column)
+    if kind != nw.Boolean:
+        return value.cast(nw.Float64)
+    return nw.when(~value.is_null()).then(nw.when(value).then(nw.lit(1.0)).otherwise(nw.lit(0.0)))
 
 
 def _refuse_repeats(base: nw.LazyFrame) -> None:
@@ -149,9 +158,9 @@ def _refuse_repeats(base: nw.LazyFrame) -> None:
     found = collect(repeated.select(nw.len().alias("rows"), nw.col("in_two").sum())).iloc[0]
     if found["rows"]:
         raise DataError(
-            f"{found['rows']:,} customers have more than one row, {int(found['in_two']):,} of them "
-            "in two arms. The test needs one row and one arm per customer: add up each customer's "
-            "rows, and leave out who was in two arms (say how many) or keep the first arm."
+            f"{int(found['rows']):,} customers have more than one row, {int(found['in_two']):,} of "
+            "them in two arms. The test needs one row and one arm per customer: add up the rows of "
+            "each, and leave out who was in two arms (say how many) or keep the first arm."
         )
 
 
@@ -222,8 +231,9 @@ def _upload(table: pd.DataFrame, like: nw.LazyFrame) -> nw.LazyFrame:
         return nw.from_native(like.to_native().sparkSession.createDataFrame(table))
     if like.implementation.is_ibis():
         import ibis
+        import pyarrow as pa
 
-        return nw.from_native(ibis.memtable(table))
+        return nw.from_native(ibis.memtable(pa.Table.from_pandas(table, preserve_index=False)))
     return to_lazy(table)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from custseg.errors import DataError, ParameterError, check_columns
+from custseg.errors import DataError, ParameterError
 from custseg.results import Result, format_number
 from custseg.stats import holm
 
@@ -87,9 +87,8 @@ def srm_test(observed: Counts, expected: Counts) -> SampleRatio:
     DataError
         If a count is negative or missing, or nobody was counted.
     ParameterError
-        If there are fewer than two arms, or an expected share is not positive.
-    ColumnError
-        If the two do not name the same arms.
+        If the two do not name the same arms, there are fewer than two, or an expected share is
+        not positive.
 
     References
     ----------
@@ -103,8 +102,12 @@ def srm_test(observed: Counts, expected: Counts) -> SampleRatio:
     (6.902, 0.0086, 'suspect')
     """
     counts, shares = pd.Series(observed, dtype=float), pd.Series(expected, dtype=float)
-    check_columns(shares.index, counts.index, where="expected")
-    check_columns(counts.index, shares.index, where="observed")
+    unmatched = sorted(map(str, counts.index.symmetric_difference(shares.index)))
+    if unmatched:
+        raise ParameterError(
+            f"observed and expected must name the same arms, but only one of them has "
+            f"{', '.join(map(repr, unmatched))}."
+        )
     shares = shares[counts.index]
     if len(counts) < 2:
         raise ParameterError(f"there are {len(counts)} arms, but a ratio needs at least 2.")

@@ -53,9 +53,12 @@ def forest(impact: "Impact", *, metric: str | None = None, ax: Axes | None = Non
     for panel, name in zip(axes, metrics, strict=True):
         _panel(panel, effects[effects["metric"] == name], control=impact.control)
     if effects["arm"].nunique() > 1:
-        axes[0].figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False
-        )
+        handles = axes[0].get_legend_handles_labels()
+        if len(axes) == 1:
+            above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
+            axes[0].legend(*handles, **above, ncols=4, frameon=False)
+        else:
+            axes[0].figure.legend(*handles, loc="outside upper center", ncols=4, frameon=False)
     return axes[0] if len(metrics) == 1 else axes
 
 
@@ -64,19 +67,22 @@ def _panel(ax: Axes, effects: pd.DataFrame, *, control: Any) -> None:
     arms = effects["arm"].unique()
     place = pd.Series(np.arange(len(segments), dtype=float), index=segments)
     offsets = (np.arange(len(arms)) - (len(arms) - 1) / 2) * min(0.22, 0.7 / len(arms))
-    for arm, offset, color in zip(arms, offsets, sns.color_palette("colorblind"), strict=False):
+    colors = sns.color_palette("colorblind", len(arms))
+    for arm, offset, color in zip(arms, offsets, colors, strict=True):
         rows = effects[(effects["arm"] == arm) & effects["ci_low"].notna()]
         y = place[rows["segment"]].to_numpy() + offset
         ax.hlines(y, rows["ci_low"], rows["ci_high"], color=color, linewidth=1.6)
-        ax.plot(rows["effect"], y, "o", color=color, markersize=5, label=str(arm))
+        ax.plot(rows["effect"], y, "o", color=color, markersize=5, label=_plain(arm))
         whole = (rows["segment"] == _ALL).to_numpy()
         ax.plot(rows["effect"][whole], y[whole], "D", color=color, markersize=7)
     ax.axvline(0, color="0.35", linewidth=1, zorder=0)
     if len(segments) > 1:
         ax.axhline(0.5, color="0.8", linewidth=0.8, zorder=0)
-    ax.set_yticks(place, segments)
+    ax.set_yticks(place, [_plain(segment) for segment in segments])
     ax.set_ylim(len(segments) - 0.5, -0.5)
-    ax.set_xlabel(f"{effects['metric'].iloc[0]}: difference from {control}")
+    ax.set_xlabel(
+        _plain(f"{effects['metric'].iloc[0]}: difference from {control}\n(with 95% interval)")
+    )
     sns.despine(ax=ax, left=True)
     ax.tick_params(axis="y", length=0)
 
@@ -114,9 +120,14 @@ def sample_ratio(srm: "SampleRatio", *, ax: Axes | None = None) -> Axes:
         markeredgewidth=2,
         label="planned",
     )
-    ax.set_yticks(y, [str(arm) for arm in srm.observed.index])
+    ax.set_yticks(y, [_plain(arm) for arm in srm.observed.index])
     ax.set_ylim(len(y) - 0.5, -0.5)
     ax.set_xlabel("share of customers")
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     sns.despine(ax=ax, left=True)
     return ax
+
+
+def _plain(name: object) -> str:
+    """Write a name as it is: two dollar signs would make what is between them a formula."""
+    return str(name).replace("$", r"\$")

@@ -57,7 +57,7 @@ def welch(
     --------
     >>> found = welch(10.0, 12.0, 0.4, 0.6, 9, 9)
     >>> [round(float(x), 4) for x in found]
-    [2.0, 1.0, -0.1078, 4.1078, 0.0614]
+    [2.0, 1.0, -0.107, 4.107, 0.0614]
     """
     check_number(level, "level", gt=0, lt=1)
     control, treatment, a, b, df_a, df_b = (

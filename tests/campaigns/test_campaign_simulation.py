@@ -1,0 +1,123 @@
+"""False alarms, coverage and adjusted families on campaigns whose truth is planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import custseg as cs
+from custseg.campaigns.metrics import Moments
+from custseg.stats import holm
+
+REPEATS = 4_000
+
+
+def moments(columns, arm, n_arms=3):
+    """Sufficient statistics of many campaigns at once: columns (repeats, customers, p)."""
+    n, mean, cross = [], [], []
+    for a in range(n_arms):
+        part = columns[:, arm == a]
+        centre = part.mean(axis=1, keepdims=True)
+        n.append(np.full(len(columns), part.shape[1], dtype=float))
+        mean.append(centre[:, 0])
+        cross.append(np.einsum("rni,rnj->rij", part - centre, part - centre))
+    return Moments(np.stack(n, 1), np.stack(mean, 1), np.stack(cross, 1))
+
+
+def campaigns(kind, effects, seed):
+    """Outcomes of `REPEATS` campaigns of 450 customers in three unequal arms."""
+    rng = np.random.default_rng(seed)
+    arm = np.repeat([0, 1, 2], [200, 150, 100])
+    shape = (REPEATS, len(arm))
+    lift = np.asarray(effects)[arm]
+    if kind == "visit":
+        y = (rng.random(shape) < 0.2 + lift).astype(float)[..., None]
+        return cs.Proportion("visit"), y, arm
+    history = rng.gamma(4, 1, shape)
+    y = history + rng.gamma(2, 1 + 0.5 * (arm == 2), shape) + lift
+    # the planted effect is the difference of means: take out what the wider spread adds
+    y = y - (arm == 2) * 1.0
+    if kind == "spend":
+        return cs.Mean("spend"), y[..., None], arm
+    return cs.Mean("spend", covariate="history"), np.stack([y, history], axis=-1), arm
+
+
+def within_three_errors(share, nominal):
+    return abs(share - nominal) <= 3 * np.sqrt(nominal * (1 - nominal) / REPEATS)
+
+
+@pytest.mark.parametrize("kind", ["visit", "spend", "spend_adjusted"])
+def test_campaigns_without_effect_raise_false_alarms_at_the_nominal_rate(kind):
+    metric, columns, arm = campaigns(kind, [0, 0, 0], seed=21)
+    p = metric.compare(moments(columns, arm)).difference.p_value
+    for treatment in (0, 1):
+        assert within_three_errors((p[:, treatment] < 0.05).mean(), 0.05)
+
+
+@pytest.mark.parametrize("kind", ["visit", "spend", "spend_adjusted"])
+def test_intervals_cover_the_planted_effect_at_the_nominal_rate(kind):
+    effects = np.array([0, 0.05, 0.1])
+    metric, columns, arm = campaigns(kind, effects, seed=22)
+    found = metric.compare(moments(columns, arm))
+    for treatment in (0, 1):
+        truth = effects[treatment + 1]
+        low, high = found.difference.ci_low[:, treatment], found.difference.ci_high[:, treatment]
+        assert within_three_errors(((low <= truth) & (truth <= high)).mean(), 0.95)
+        # the standard error is the spread of the effects over repeated campaigns
+        spread = found.difference.effect[:, treatment].std()
+        error = 3 / np.sqrt(2 * REPEATS)
+        assert found.difference.se[:, treatment].mean() == pytest.approx(spread, rel=error + 0.01)
+
+
+@pytest.mark.parametrize(("kind", "control"), [("visit", 0.2), ("spend", 6.0)])
+def test_relative_intervals_cover_the_planted_lift(kind, control):
+    effects = np.array([0, 0.05, 0.1])
+    metric, columns, arm = campaigns(kind, effects, seed=23)
+    relative = metric.compare(moments(columns, arm)).relative
+    truth = effects[1] / control
+    covered = (relative.ci_low[:, 0] <= truth) & (truth <= relative.ci_high[:, 0])
+    # the ratio is linearised, which costs a proportion of 0.2 in 200 customers half a point
+    assert abs(covered.mean() - 0.95) <= 3 * np.sqrt(0.05 * 0.95 / REPEATS) + 0.005
+
+
+def test_the_covariate_narrows_intervals_by_what_it_explains():
+    adjusted, columns, arm = campaigns("spend_adjusted", [0, 0.05, 0.1], seed=24)
+    plain = cs.Mean("spend").compare(moments(columns[..., :1], arm)).difference.se
+    se = adjusted.compare(moments(columns, arm)).difference.se
+    # arm 1: variance 4 of history and 2 of the rest, so that two thirds go away
+    assert (se[:, 0] / plain[:, 0]).mean() == pytest.approx(np.sqrt(1 / 3), abs=0.01)
+
+
+def test_holm_keeps_the_chance_of_any_false_alarm_in_a_campaign_below_the_level():
+    metric, columns, arm = campaigns("spend", [0, 0, 0], seed=25)
+    p = metric.compare(moments(columns, arm)).difference.p_value
+    any_alarm = np.array([holm(row).min() < 0.05 for row in p]).mean()
+    assert any_alarm <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / REPEATS)
+    assert (p.min(axis=1) < 0.05).mean() > 0.07  # which unadjusted p-values do not
+
+
+def test_the_whole_road_keeps_the_level_and_covers():
+    rng = np.random.default_rng(26)
+    alarms, covered = [], []
+    for _ in range(60):
+        n = 900
+        arm = rng.choice(["none", "offer"], n)
+        region = rng.choice(list("abcde"), n)
+        spend = rng.exponential(10, n) + 1.5 * (arm == "offer")
+        frame = pd.DataFrame(
+            {"arm": arm, "region": region, "spend": spend, "idle": rng.exponential(10, n)}
+        )
+        test = cs.CampaignTest(
+            arm="arm",
+            control="none",
+            metrics={"spend": cs.Mean("spend"), "idle": cs.Mean("idle")},
+            segments="region",
+        )
+        found = test.analyze(frame).to_frame()
+        true = found[(found["metric"] == "spend") & (found["segment"] != "(all)")]
+        covered += ((true["ci_low"] <= 1.5) & (true["ci_high"] >= 1.5)).tolist()
+        idle = found[(found["metric"] == "idle") & (found["segment"] != "(all)")]
+        alarms += (idle["p_value"] < 0.05).tolist()
+    n = len(alarms)
+    assert n == 300
+    assert abs(np.mean(covered) - 0.95) <= 3 * np.sqrt(0.05 * 0.95 / n)
+    assert abs(np.mean(alarms) - 0.05) <= 3 * np.sqrt(0.05 * 0.95 / n)
