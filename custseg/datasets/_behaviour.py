@@ -34,6 +34,12 @@ def _demand() -> np.ndarray:
     return np.append(0.0, np.cumsum(daily / daily.mean()))
 
 
+def _distinct(keys: np.ndarray) -> np.ndarray:
+    """Sort and drop repeats; many times faster than the hashing of numpy.unique."""
+    keys = np.sort(keys)
+    return keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
+
+
 def _time_of_day(channel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw seconds since midnight: opening hours in a store, late evenings elsewhere."""
     peak = np.where(channel == STORE, 15.5, 20.5)
@@ -102,7 +108,7 @@ def _draw_lines(
     n_lines = 1 + rng.poisson(traits["lines_per_order"].to_numpy()[who] - 1)
     order = np.repeat(np.arange(len(orders)), n_lines)
     product = _draw_products(traits, who[order], rng)
-    once = np.unique(order * len(PRODUCTS) + product)
+    once = _distinct(order * len(PRODUCTS) + product)
     order, product = once // len(PRODUCTS), once % len(PRODUCTS)
 
     n, who, time = len(order), who[order], orders["time"].to_numpy()[order]
@@ -239,7 +245,7 @@ def make_touchpoints(
     into = np.where(back["channel"].to_numpy() == "store", STORE, WEB)
     add("return", ids.get_indexer(back["customer_id"]), since.astype(int), into)
 
-    moment, person, code, place = np.unravel_index(np.unique(np.concatenate(parts)), shape)
+    moment, person, code, place = np.unravel_index(_distinct(np.concatenate(parts)), shape)
     return pd.DataFrame(
         {
             "customer_id": ids.take(person),
