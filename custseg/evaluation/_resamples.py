@@ -1,0 +1,232 @@
+"""Segments found again on resampled customers: fits, and how they are compared with a reference."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+from sklearn.utils.validation import has_fit_parameter
+
+from custseg._kernels.kmeans import kmeans, nearest, trials
+from custseg.clustering.algorithms import predicted, reseed
+from custseg.evaluation._parallel import run
+
+Matrix = NDArray[np.float64]
+Labels = NDArray[np.integer]
+
+NOISE, UNSEEN = -1, -2
+FAILURES = (ValueError, RuntimeError, ArithmeticError, IndexError, TypeError, MemoryError)
+
+
+def fit_labels(estimator: Any, matrix: Matrix, counts: NDArray[np.integer], seed: int) -> Labels:
+    """Fit on a resample and return a label for every customer by the fit's own rule.
+
+    Parameters
+    ----------
+    estimator
+        A scikit-learn clusterer; it is cloned. k-means runs compiled, with the same number of
+        starts.
+    matrix
+        Customers x encoded variables.
+    counts
+        How often each customer is in the resample.
+    seed
+        The random state of the fit.
+
+    Returns
+    -------
+    numpy.ndarray
+        Labels; `NOISE` where the fit says so, `UNSEEN` for customers who are not in the resample
+        when the algorithm has no rule for new customers.
+    """
+    drawn = np.flatnonzero(counts)
+    if type(estimator) is KMeans and estimator.init == "k-means++":
+        return _kmeans_labels(estimator, matrix, counts, seed)
+    fitted = reseed(clone(estimator), seed)
+    if has_fit_parameter(fitted, "sample_weight"):
+        fitted.fit(matrix[drawn], sample_weight=counts[drawn].astype(float))
+        first = np.arange(len(drawn))
+    else:
+        fitted.fit(np.repeat(matrix[drawn], counts[drawn], axis=0))
+        first = np.cumsum(counts[drawn]) - counts[drawn]
+    if hasattr(fitted, "predict"):
+        return predicted(fitted, matrix)
+    labels = np.full(len(matrix), UNSEEN)
+    labels[drawn] = np.asarray(fitted.labels_)[first]
+    return labels
+
+
+def _kmeans_labels(
+    estimator: KMeans, matrix: Matrix, counts: NDArray[np.integer], seed: int
+) -> Labels:
+    k = estimator.n_clusters
+    drawn = np.flatnonzero(counts)
+    if len(drawn) < k:
+        raise ValueError(f"a resample holds {len(drawn)} customers, fewer than {k} segments")
+    starts = 1 if estimator.n_init == "auto" else estimator.n_init
+    uniforms = np.random.default_rng(seed).random((starts, k, trials(k)))
+    rows = np.ascontiguousarray(matrix[drawn].T)
+    tolerance = estimator.tol * rows.var(axis=1).mean()
+    weights = counts[drawn].astype(float)
+    centers, _ = kmeans(rows, weights, k, estimator.max_iter, tolerance, uniforms)
+    return nearest(np.ascontiguousarray(matrix.T), centers)
+
+
+def cross_table(
+    reference: Labels, labels: Labels, n_segments: int
+) -> tuple[NDArray[np.integer], Labels]:
+    """Return customers by reference segment (the last row: noise) and by label, and the labels."""
+    found, codes = np.unique(labels, return_inverse=True)
+    rows = np.where(reference >= 0, reference, n_segments)
+    cells = np.bincount(rows * len(found) + codes, minlength=(n_segments + 1) * len(found))
+    return cells.reshape(n_segments + 1, len(found)), found
+
+
+def jaccards(
+    reference: Labels, labels: Labels, drawn: NDArray[np.bool_], n_segments: int
+) -> Matrix:
+    """Return for each reference segment the Jaccard similarity of the most similar found one.
+
+    Customers are counted once however often they were drawn, and only those who were drawn; a
+    segment of whom nobody was drawn has NaN.
+    """
+    table, found = cross_table(reference[drawn], labels[drawn], n_segments)
+    sizes = table.sum(axis=1, keepdims=True)
+    either = (sizes + table.sum(axis=0) - table)[:n_segments, found >= 0]
+    shares = table[:n_segments, found >= 0] / either
+    return np.where(sizes[:n_segments, 0] > 0, shares.max(axis=1, initial=0.0), np.nan)
+
+
+def agreeing(reference: Labels, labels: Labels, n_segments: int) -> NDArray[np.bool_]:
+    """Return who keeps their segment when found segments are matched to the reference's.
+
+    The matching is one to one and keeps as many customers as possible; noise is matched to noise.
+    """
+    table, found = cross_table(reference, labels, n_segments)
+    table, names = table[:n_segments, found >= 0], found[found >= 0]
+    matched = np.full(n_segments + 1, NOISE)
+    matched[:n_segments] = UNSEEN - 1
+    segments, columns = linear_sum_assignment(table, maximize=True)
+    matched[segments] = names[columns]
+    return np.asarray(matched[np.where(reference >= 0, reference, n_segments)] == labels)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one pair of resamples says about one candidate."""
+
+    jaccards: list[Matrix]
+    ari: float
+    agreed: NDArray[np.integer]
+    seen: NDArray[np.integer]
+    seconds: float
+
+
+@dataclass
+class Replicates:
+    """What all resamples say about one candidate.
+
+    ``jaccards``: resamples x segments; ``ari``: one per pair; ``agreement``: one share per
+    customer; ``reason``: why a resample could not be fitted, or empty.
+    """
+
+    jaccards: list[Matrix] = field(default_factory=list)
+    ari: list[float] = field(default_factory=list)
+    agreed: Any = 0
+    seen: Any = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+    def add(self, score: Score | str) -> None:
+        """Add a pair, or the reason why it failed."""
+        if isinstance(score, str):
+            self.reason = self.reason or score
+            return
+        self.jaccards += score.jaccards
+        self.ari += [score.ari] if np.isfinite(score.ari) else []
+        self.agreed = self.agreed + score.agreed
+        self.seen = self.seen + score.seen
+        self.seconds += score.seconds
+
+
+def resample(
+    matrix: Matrix,
+    candidates: Mapping[Hashable, tuple[Any, Labels]],
+    *,
+    n_resamples: int,
+    seed: int,
+    progress: bool | None = None,
+    n_jobs: int | None = None,
+) -> dict[Hashable, Replicates]:
+    """Fit every candidate on the same bootstrap samples and compare with its own segments.
+
+    Each sample is fitted twice: with repeated customers, as Dolnicar & Leisch compare pairs, and
+    with each of them once, as Hennig's Jaccard similarities are taken (fpc's ``clusterboot``).
+
+    Parameters
+    ----------
+    matrix
+        Customers x encoded variables.
+    candidates
+        From a key to an unfitted clusterer and its codes (0, 1, …, -1 for noise) on all customers.
+    n_resamples
+        The number of bootstrap samples; the first and second, third and fourth, … are pairs.
+    seed
+        The random state; each resample has its own stream, so that threads change nothing.
+    progress, n_jobs
+        As in `custseg.evaluation.stability`.
+    """
+
+    def pair(first: int) -> dict[Hashable, Score | str]:
+        draws = range(first, min(first + 2, n_resamples))
+        counts = [_counts(len(matrix), seed, draw) for draw in draws]
+        seeds = [int(np.random.default_rng([seed, draw, 1]).integers(2**32)) for draw in draws]
+        return {
+            key: _score(matrix, estimator, codes, counts, seeds)
+            for key, (estimator, codes) in candidates.items()
+        }
+
+    totals: dict[Hashable, Replicates] = {key: Replicates() for key in candidates}
+    tasks = range(0, n_resamples, 2)
+    for scores in run(pair, tasks, label="resamples", progress=progress, n_jobs=n_jobs):
+        for key, score in scores.items():
+            totals[key].add(score)
+    return totals
+
+
+def _counts(n: int, seed: int, draw: int) -> NDArray[np.integer]:
+    rng = np.random.default_rng([seed, draw])
+    return np.bincount(rng.integers(n, size=n), minlength=n)
+
+
+def _score(
+    matrix: Matrix,
+    estimator: Any,
+    codes: Labels,
+    counts: list[NDArray[np.integer]],
+    seeds: list[int],
+) -> Score | str:
+    begin = perf_counter()
+    n_segments = int(codes.max()) + 1
+    try:
+        draws = list(zip(counts, seeds, strict=True))
+        labels = [fit_labels(estimator, matrix, count, seed) for count, seed in draws]
+        once = [fit_labels(estimator, matrix, np.minimum(count, 1), seed) for count, seed in draws]
+    except FAILURES as error:
+        return f"a resample failed: {error}"
+    drawn = zip(once, counts, strict=True)
+    seen = np.logical_and.reduce([found != UNSEEN for found in labels])
+    paired = len(labels) == 2 and seen.any()
+    return Score(
+        jaccards=[jaccards(codes, found, count > 0, n_segments) for found, count in drawn],
+        ari=adjusted_rand_score(*(found[seen] for found in labels)) if paired else np.nan,
+        agreed=np.sum([agreeing(codes, found, n_segments) for found in labels], axis=0),
+        seen=np.sum([found != UNSEEN for found in labels], axis=0),
+        seconds=perf_counter() - begin,
+    )

@@ -1,0 +1,168 @@
+"""How much of a segmentation comes back when the customers are drawn again."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from custseg.clustering._inputs import check_customers, count_distinct
+from custseg.clustering._naming import as_codes, canonical_order, segment_names
+from custseg.clustering.algorithms import as_seed, make_estimator
+from custseg.errors import DataError, check_number
+from custseg.evaluation._resamples import NOISE, fit_labels, resample
+from custseg.features.encoder import numeric_matrix
+from custseg.results import Result, format_number
+
+RECOVERED, DISSOLVED = 0.75, 0.5
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Stability(Result):
+    """What comes back on resampling; made by `stability`.
+
+    Parameters
+    ----------
+    segments
+        One row per segment, see `stability`.
+    ari
+        The median adjusted Rand index between the pairs of replicates.
+    pair_ari
+        That index of every pair.
+    agreement
+        By customer: the share of replicates that put the customer into the same segment as the
+        full fit, segments matched one to one.
+    notes
+        Caveats.
+    """
+
+    segments: pd.DataFrame
+    ari: float
+    pair_ari: pd.Series
+    agreement: pd.Series
+    notes: tuple[str, ...]
+    _picture: ClassVar[str] = "evaluation.stability"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return ``segment``, ``n``, ``jaccard``, ``recovered`` and ``dissolved``."""
+        return self.segments
+
+    def summary(self) -> str:
+        """Return how firm the cut is, and which segment is the weakest."""
+        weakest = self.segments.loc[self.segments["jaccard"].idxmin()]
+        return (
+            f"two resamples agree with a median adjusted Rand index of {format_number(self.ari)}; "
+            f"the weakest of {len(self.segments)} segments is {weakest['segment']} with a mean "
+            f"Jaccard similarity of {format_number(weakest['jaccard'])}"
+        )
+
+
+def stability(
+    X: "pd.DataFrame | ArrayLike",
+    estimator: Any,
+    n_resamples: int = 100,
+    *,
+    random_state: int | np.random.Generator | None = 0,
+    progress: bool | None = None,
+    n_jobs: int | None = None,
+) -> Stability:
+    """Draw the customers again and again, and see which segments come back.
+
+    Each bootstrap sample is clustered with as many starts as the full fit, without its centres.
+    For the Jaccard similarity of a segment with the most similar replicate segment, the customers
+    who were drawn are clustered and counted once each, as in fpc's ``clusterboot``: recovered is
+    .75 or more, dissolved .5 or less. For the adjusted Rand index they are clustered as often as
+    drawn; replicates one and two, three and four, … are pairs, whose assignments of all customers
+    are compared.
+
+    Parameters
+    ----------
+    X
+        Customers x numeric variables on a comparable scale; a frame has unique customer ids as
+        its index and is sorted by them.
+    estimator
+        A scikit-learn clusterer; it is cloned, and its random state is set where it has none.
+    n_resamples
+        The number of bootstrap samples.
+    random_state
+        A seed; the same seed gives the same answer for any number of threads.
+    progress
+        Whether to show a bar on stderr; ``None`` shows it on a terminal.
+    n_jobs
+        The number of threads; ``None`` takes every core.
+
+    Returns
+    -------
+    Stability
+        ``to_frame()`` has one row per segment, named in order of decreasing size: ``segment``,
+        ``n``, ``jaccard`` (mean over resamples), ``recovered`` and ``dissolved`` (numbers of
+        resamples); ``.ari`` the median over pairs; ``.agreement`` a share by customer.
+
+    Raises
+    ------
+    DataError
+        If `X` is empty, has text, missing or infinite values, if all customers are identical, or
+        a resample cannot be clustered.
+    ParameterError
+        If a parameter is out of bounds.
+
+    References
+    ----------
+    Hennig (2007), Computational Statistics & Data Analysis 52, 258-271 (Jaccard similarity,
+    recovered and dissolved). Dolnicar & Leisch (2010), Marketing Letters 21, 83-101 (pairs).
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> X = pd.DataFrame({"visits": [1.0, 2.0, 1.0, 2.0, 30.0, 31.0, 32.0, 30.0, 31.0]})
+    >>> stability(X, KMeans(2, n_init=10), n_resamples=20).to_frame()
+      segment  n  jaccard  recovered  dissolved
+    0       A  5      1.0         20          0
+    1       B  4      1.0         20          0
+    """
+    check_number(n_resamples, "n_resamples", ge=2, integer=True)
+    customers = pd.DataFrame(X)
+    frame, names = check_customers(customers, list(customers.columns))
+    seed = as_seed(random_state)
+    clusterer = make_estimator(estimator, None, seed)
+    matrix = numeric_matrix(frame)
+    count_distinct(matrix, names)
+    labels = fit_labels(clusterer, matrix, np.ones(len(matrix), dtype=int), seed)
+    order = canonical_order(labels, matrix)
+    codes = as_codes(labels, order)
+    replicates = resample(
+        matrix,
+        {"only": (clusterer, codes)},
+        n_resamples=n_resamples,
+        seed=seed,
+        progress=progress,
+        n_jobs=n_jobs,
+    )["only"]
+    if replicates.reason:
+        raise DataError(f"{replicates.reason}. Take fewer segments or more customers.")
+    found = np.array(replicates.jaccards)
+    table = pd.DataFrame(
+        {
+            "segment": segment_names(len(order)),
+            "n": np.bincount(codes[codes > NOISE], minlength=len(order)),
+            "jaccard": np.nanmean(found, axis=0),
+            "recovered": (found >= RECOVERED).sum(axis=0),
+            "dissolved": (found <= DISSOLVED).sum(axis=0),
+        }
+    )
+    agreement = pd.Series(
+        replicates.agreed / np.maximum(replicates.seen, 1), index=frame.index, name="agreement"
+    )
+    return Stability(
+        segments=table,
+        ari=float(np.median(replicates.ari)) if replicates.ari else float("nan"),
+        pair_ari=pd.Series(replicates.ari, name="ari"),
+        agreement=agreement.reindex(customers.index),
+        notes=(
+            (
+                f"stability tells how firm this cut is with {len(frame):,} customers, not whether "
+                "segments have gaps between them: a cut through a continuum can be firm."
+            ),
+        ),
+    )

@@ -1,0 +1,85 @@
+"""From a table of candidates to one of the answers of Dolnicar and Leisch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+SAME_CUT, LEVEL = 0.8, 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the evidence says.
+
+    Parameters
+    ----------
+    kind
+        ``"reproducible"``: the same cut comes back when the customers are drawn again;
+        ``"constructive"``: it does not, but segments explain more than in shuffled columns;
+        ``"none"``: neither.
+    k
+        The recommended number of segments; ``None`` where nothing is recommended.
+    algorithm
+        Its algorithm; ``None`` likewise.
+    reason
+        The sentence that says why.
+    """
+
+    kind: str
+    k: int | None
+    algorithm: str | None
+    reason: str
+
+
+def decide(candidates: pd.DataFrame, n_customers: int) -> Verdict:
+    """Return the verdict on the candidates that have no reason against them.
+
+    Parameters
+    ----------
+    candidates
+        With ``algorithm``, ``k``, ``ari``, ``explained_z``, ``p_family`` and ``reason``.
+    n_customers
+        The number of customers that it rests on.
+    """
+    usable = candidates[candidates["reason"] == ""]
+    if usable.empty:
+        return Verdict("none", None, None, "no candidate could be judged; see the reasons.")
+    firm = usable[usable["ari"] >= SAME_CUT]
+    if len(firm):
+        best = firm.sort_values(["k", "ari"]).iloc[-1]
+        return _verdict("reproducible", best, _reproducible(firm, best, n_customers))
+    firmest = usable["ari"].max()
+    soft = f"no number of segments comes back on resampling (largest median ARI {firmest:.2f})"
+    beyond = usable[usable["p_family"] <= LEVEL]
+    if len(beyond):
+        best = beyond.sort_values(["explained_z", "k"]).iloc[-1]
+        reason = (
+            f"{soft}, but segments explain more of these {n_customers:,} customers than of tables "
+            f"with shuffled columns, most clearly at k = {best['k']} "
+            f"({best['explained']:.0%} against {best['explained_null']:.0%}, "
+            f"p = {best['p_family']:.3f} over all candidates). The segments are made, not found."
+        )
+        return _verdict("constructive", best, reason)
+    least = usable["p_family"].min()
+    reason = (
+        f"{soft}, and segments explain no more of these {n_customers:,} customers than of tables "
+        f"with shuffled columns (smallest p = {least:.2f} over all candidates)."
+    )
+    return Verdict("none", None, None, reason)
+
+
+def _verdict(kind: str, best: Any, reason: str) -> Verdict:
+    return Verdict(kind, int(best["k"]), str(best["algorithm"]), reason)
+
+
+def _reproducible(firm: pd.DataFrame, best: Any, n_customers: int) -> str:
+    many = firm["algorithm"].nunique() > 1
+    curve = ", ".join(
+        f"{row.ari:.2f} at {f'{row.algorithm} ' * many}k = {row.k}" for row in firm.itertuples()
+    )
+    return (
+        f"two resamples of these {n_customers:,} customers lead to the same cut (median ARI "
+        f"{curve}; {SAME_CUT} asked for). k = {best['k']} is the largest such number, and a soft "
+        "choice: smaller ones are as defensible, and more customers would make more of them firm."
+    )
