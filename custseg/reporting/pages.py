@@ -106,7 +106,8 @@ def _parse(body: str) -> "BeautifulSoup":
     soup = BeautifulSoup(body, "html.parser")
     for tag in soup.find_all(["script", "link", "iframe", "object", "embed", "meta", "base"]):
         tag.decompose()
-    for tag in soup.select("style[scoped]"):  # pandas aligns every table; ours follows the values
+    # nbconvert's marks beside headings; pandas' alignment of tables, where ours follows the values
+    for tag in soup.select("a.anchor-link, style[scoped]"):
         tag.decompose()
     for tag in soup.select("table.dataframe tr[style]"):
         del tag["style"]
@@ -123,8 +124,6 @@ def _parse(body: str) -> "BeautifulSoup":
 def _contents(soup: "BeautifulSoup") -> list[dict[str, Any]]:
     entries = []
     for heading in soup.find_all(["h2", "h3"], id=True):
-        for link in heading.find_all("a", class_="anchor-link"):
-            link.decompose()
         text = heading.get_text(" ", strip=True)
         entries.append({"level": int(heading.name[1]), "anchor": heading["id"], "text": text})
     return entries
