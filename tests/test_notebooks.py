@@ -351,3 +351,11 @@ def test_sources_declare_what_they_need(tmp_path: Path) -> None:
         "custseg": {"requires": ["hillstrom"]},
         "kernelspec": KERNEL,
     }
+
+
+def test_the_template_in_the_guide_keeps_the_rules(tmp_path: Path) -> None:
+    guide = (FOLDER.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (template,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    source = tmp_path / "NN_topic.py"
+    source.write_text(template, encoding="utf-8")
+    assert structure_problems(read_source(source)) == []
