@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from custseg.campaigns._cells import ALL
-from custseg.campaigns.srm import SampleRatio
+from custseg.campaigns.srm import SampleRatio, p_words
 from custseg.results import Result, format_number
 
 
@@ -52,8 +52,7 @@ class Impact(Result):
 
     def summary(self) -> str:
         """Return the sample ratio if it is off, then each overall effect in a sentence."""
-        ratio = self.srm.summary()
-        parts = [] if self.srm.status == "ok" else [ratio[0].upper() + ratio[1:]]
+        parts = [] if self.srm.status == "ok" else [self.srm.summary()]
         overall = self.effects["segment"] == ALL
         parts += [_sentence(row, self.control) for row in self.effects[overall].to_dict("records")]
         parts += [
@@ -68,13 +67,12 @@ class Impact(Result):
 
 def ratio_notes(srm: SampleRatio, *, planned: bool) -> list[str]:
     """Say first what is wrong with the sizes of the arms, and what they were tested against."""
-    ratio = srm.summary()
-    notes = [] if srm.status == "ok" else [ratio[0].upper() + ratio[1:]]
-    for status in ("mismatch", "suspect"):
+    notes = [] if srm.status == "ok" else [srm.summary()]
+    words = {"mismatch": "Sample-ratio mismatch", "suspect": "Suspect sample ratio"}
+    for status, fault in words.items():
         found = srm.by_segment["segment"][srm.by_segment["status"] == status].tolist()
         if found:
-            words = {"mismatch": "sample-ratio mismatch", "suspect": "suspect sample ratio"}[status]
-            notes.append(f"{words[0].upper()}{words[1:]} within {_listed(found)} (Holm-adjusted).")
+            notes.append(f"{fault} within {_listed(found)} (Holm-adjusted).")
     if not planned:
         notes.append("No allocation was given: the sample ratio is tested against equal shares.")
     return [*notes, *(f"Sample ratio: {note}" for note in srm.notes)]
@@ -142,8 +140,8 @@ def _sentence(row: dict[str, Any], control: Any) -> str:
         means = (format_number(row["control"]), format_number(row["treatment"]))
         verdict = f"{arm} {verb} {metric} from {means[0]} to {means[1]}"
     bounds = f"{format_number(row['ci_low'])} to {format_number(row['ci_high'])}"
-    p = "< .001" if row["p_holm"] < 0.001 else f"= {format_number(row['p_holm'])}"
-    return f"{verdict}: {_signed(row['effect'])} (95% interval {bounds}; Holm-adjusted p {p})."
+    p = f"Holm-adjusted {p_words(row['p_holm'])}"
+    return f"{verdict}: {_signed(row['effect'])} (95% interval {bounds}; {p})."
 
 
 def _by_segment(rows: pd.DataFrame) -> str:

@@ -56,15 +56,25 @@ class SampleRatio(Result):
 
     def summary(self) -> str:
         """Return the verdict in a sentence."""
-        p = "p < .001" if self.p_value < 0.001 else f"p = {format_number(self.p_value)}"
-        figures = f"chi-square {format_number(self.statistic)}, {p}"
+        figures = f"chi-square {format_number(self.statistic)}, {p_words(self.p_value)}"
         return {
-            "mismatch": f"sample-ratio mismatch ({figures}): the arms do not have their planned "
+            "mismatch": f"Sample-ratio mismatch ({figures}): the arms do not have their planned "
             "shares; find out why before reading any effect.",
-            "suspect": f"the sample ratio is suspect ({figures}): check how customers were "
+            "suspect": f"The sample ratio is suspect ({figures}): check how customers were "
             "assigned and logged before relying on the effects.",
-            "ok": f"the arms have their planned shares ({figures}).",
+            "ok": f"The arms have their planned shares ({figures}).",
         }[self.status]
+
+
+def p_words(p: float) -> str:
+    """Write a p-value in words.
+
+    Examples
+    --------
+    >>> p_words(0.0000116), p_words(0.0086)
+    ('p < .001', 'p = 0.00860')
+    """
+    return "p < .001" if p < 0.001 else f"p = {format_number(p)}"
 
 
 def srm_test(observed: Counts, expected: Counts) -> SampleRatio:

@@ -108,8 +108,10 @@ SOURCES = [
 ]
 
 
-# ibis asks pandas for an option that pandas 3 deprecates
+# what ibis and PySpark ask of pandas is deprecated in pandas 3
 @pytest.mark.filterwarnings("ignore:The 'future.infer_string' option")
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")
+@pytest.mark.filterwarnings("ignore:The copy keyword is deprecated")
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
 def test_every_engine_gives_the_same_numbers(source, sent, test_declared, tmp_path):
     want = test_declared.analyze(sent)
