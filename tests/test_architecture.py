@@ -11,7 +11,10 @@ import custseg
 PACKAGE = Path(custseg.__file__).parent
 MAX_LINES = 500
 
-GROUND = {"errors", "results", "tables", "audit", "stats", "brief", "_engine", "_kernels"}
+GROUND = {
+    *("errors", "results", "tables", "audit", "checks", "joins", "stats", "brief", "_engine"),
+    "_kernels",
+}
 ARROWS = {
     **dict.fromkeys(GROUND, GROUND),
     "datasets": GROUND,
