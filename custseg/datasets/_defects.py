@@ -38,7 +38,7 @@ def _plant_in_transactions(clean: pd.DataFrame, rng: np.random.Generator) -> tup
 
     # A refund that nobody can match: no order, an own line, a later moment.
     refund = clean.iloc[np.sort(loose)].copy()
-    refund["order_id"] = None
+    refund.loc[:, "order_id"] = None
     refund["line_id"] = clean["line_id"].max() + 1 + np.arange(size)
     refund["quantity"] = -refund["quantity"]
     refund["amount"] = -refund["amount"]
