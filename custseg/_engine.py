@@ -33,7 +33,8 @@ def to_lazy(data: Any) -> nw.LazyFrame:
     ----------
     data
         A pandas, Polars or PyArrow table, a DuckDB relation, a PySpark frame, an Ibis table, or
-        the path of a CSV or Parquet file. Times with a zone become the wall time of that zone;
+        the path of a CSV or Parquet file. The index of a pandas frame counts as a column where it
+        has a name. Times with a zone become the wall time of that zone;
         in DuckDB relations and files, which keep instants only, the wall time in UTC.
 
     Returns
@@ -226,7 +227,10 @@ def _from_local(frame: nw.DataFrame) -> nw.LazyFrame:
     if not frame.columns:
         raise DataError("the table has no columns.")
     if frame.implementation.is_pandas():
-        return nw.from_native(duckdb.from_df(_without_zones(frame.to_native())))
+        native = frame.to_native()
+        if native.index.name not in (None, *native.columns):
+            native = native.reset_index()
+        return nw.from_native(duckdb.from_df(_without_zones(native).rename(columns=str)))
     zoned = [
         name
         for name, dtype in frame.schema.items()
@@ -238,6 +242,8 @@ def _from_local(frame: nw.DataFrame) -> nw.LazyFrame:
 
 
 def _without_zones(frame: "pd.DataFrame") -> "pd.DataFrame":
-    zoned = frame.select_dtypes("datetimetz").columns
-    local = {name: frame[name].dt.tz_localize(None) for name in zoned}
-    return frame.assign(**local).rename(columns=str)
+    local = {
+        name: values.dt.tz_localize(None)
+        for name, values in frame.select_dtypes("datetimetz").items()
+    }
+    return frame.assign(**local)

@@ -87,6 +87,11 @@ def test_the_given_frame_is_not_changed() -> None:
     pd.testing.assert_frame_equal(VISITS, before)
 
 
+def test_a_named_index_is_a_column() -> None:
+    indexed = VISITS.set_index("customer")
+    assert set(to_lazy(indexed).collect_schema().names()) == set(VISITS)
+
+
 def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "orders.parquet").touch()
     with pytest.raises(errors.MissingFileError, match=r"Did you mean 'orders\.parquet'"):
