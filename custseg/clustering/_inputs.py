@@ -144,10 +144,10 @@ def count_distinct(matrix: Matrix, variables: Sequence[str]) -> int:
     return distinct
 
 
-def check_distinct(n_segments: int, distinct: int) -> None:
+def check_distinct(n_segments: int, distinct: int, *, name: str = "n_segments") -> None:
     """Raise `ParameterError` unless there are as many distinct customers as segments."""
     if n_segments > distinct:
         raise ParameterError(
-            f"n_segments is {n_segments}, but must be at most {distinct}: the customers have only "
+            f"{name} is {n_segments}, but must be at most {distinct}: the customers have only "
             f"{distinct} distinct rows in these variables."
         )

@@ -93,12 +93,12 @@ def reference_draws(
     def measure(table: int) -> Matrix:
         rng = np.random.default_rng([seed, table, 2])
         made = null.make(matrix, rng)
-        once = np.ones(len(made), dtype=int)
+        once, start = np.ones(len(made), dtype=int), int(rng.integers(2**32))
         answers = np.full((len(keys), 2), np.nan)
         labelings = []
         for place, key in enumerate(keys):
             try:
-                codes = fit_labels(estimators[key], made, once, int(rng.integers(2**32)))
+                codes = fit_labels(estimators[key], made, once, start)
             except FAILURES:
                 codes = np.full(len(made), -1)
             labelings.append(codes)

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
-from custseg.clustering._inputs import check_customers, count_distinct, fit_encoder
+from custseg.clustering._inputs import (
+    check_customers,
+    check_distinct,
+    count_distinct,
+    fit_encoder,
+)
 from custseg.clustering._naming import as_codes, canonical_order
 from custseg.clustering.algorithms import (
     algorithm_name,
@@ -114,7 +119,7 @@ def compare_segmentations(
         If the table is empty, ids are not unique, a number is missing or infinite, text stands
         where a number belongs, or all customers are identical.
     ParameterError
-        If a parameter is out of bounds.
+        If a parameter is out of bounds, or every `k` exceeds the number of distinct customers.
 
     References
     ----------
@@ -144,6 +149,7 @@ def compare_segmentations(
     frame, names = check_customers(customers, variables)
     _, matrix = fit_encoder(frame[names], encoder)
     distinct = count_distinct(matrix, names)
+    check_distinct(min(number for _, number in estimators), distinct, name="k")
     sample = np.arange(len(matrix))
     if len(matrix) > SILHOUETTE_SAMPLE:
         drawn = np.random.default_rng([seed, 3]).choice(

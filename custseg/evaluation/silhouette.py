@@ -86,6 +86,8 @@ class Silhouettes(Result):
         The mean width by labelling.
     by_segment
         ``labelling``, ``segment``, ``n`` and the mean ``silhouette``.
+    labelings
+        The labelings, as they were given.
     notes
         Caveats.
     """
@@ -93,6 +95,7 @@ class Silhouettes(Result):
     samples: pd.DataFrame
     overall: pd.Series
     by_segment: pd.DataFrame
+    labelings: pd.DataFrame
     notes: tuple[str, ...]
     _picture: ClassVar[str] = "evaluation.silhouettes"
 
@@ -103,9 +106,12 @@ class Silhouettes(Result):
     def summary(self) -> str:
         """Return which labelling has the largest mean width."""
         best = self.overall.idxmax()
+        width = f"mean silhouette width {format_number(self.overall[best])}"
+        if len(self.overall) == 1:
+            return f"{len(self.samples):,} customers, {width}"
         return (
             f"of {len(self.overall)} labelings of {len(self.samples):,} customers, {best} has the "
-            f"largest mean silhouette width, {format_number(self.overall[best])}"
+            f"largest {width}"
         )
 
 
@@ -159,13 +165,12 @@ def silhouettes(
             f"X has {len(frame):,} rows and labelings {len(labelings):,}; they must be the same "
             "customers in the same order."
         )
-    if isinstance(X, pd.DataFrame) and not labelings.index.equals(frame.index):
-        default = isinstance(labelings.index, pd.RangeIndex)
-        if not default:
-            raise DataError(
-                "X and labelings have different customers or another order: "
-                "labelings.reindex(X.index)."
-            )
+    by_position = isinstance(labelings.index, pd.RangeIndex)
+    if isinstance(X, pd.DataFrame) and not by_position and not labelings.index.equals(X.index):
+        raise DataError(
+            "X and labelings hold different customers or another order. Align them: "
+            "labelings.reindex(X.index)."
+        )
     codes, names = [], []
     for name, column in labelings.items():
         labels, segments = pd.factorize(column, sort=True)
@@ -193,5 +198,6 @@ def silhouettes(
         samples=samples,
         overall=samples.mean().rename("silhouette"),
         by_segment=pd.concat(tables, ignore_index=True),
+        labelings=labelings.set_axis(frame.index),
         notes=(),
     )

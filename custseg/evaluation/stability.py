@@ -12,10 +12,11 @@ from custseg.clustering._naming import as_codes, canonical_order, segment_names
 from custseg.clustering.algorithms import as_seed, make_estimator
 from custseg.errors import DataError, check_number
 from custseg.evaluation._resamples import NOISE, fit_labels, resample
+from custseg.evaluation.verdict import RECOVERED
 from custseg.features.encoder import numeric_matrix
 from custseg.results import Result, format_number
 
-RECOVERED, DISSOLVED = 0.75, 0.5
+DISSOLVED = 0.5
 
 
 @dataclass(frozen=True, repr=False, eq=False)

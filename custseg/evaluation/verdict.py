@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-SAME_CUT, LEVEL = 0.8, 0.05
+SAME_CUT, RECOVERED, LEVEL = 0.8, 0.75, 0.05
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,15 @@ class Verdict:
 def decide(candidates: pd.DataFrame, n_customers: int) -> Verdict:
     """Return the verdict on the candidates that have no reason against them.
 
+    Reproducible is a median adjusted Rand index of .8 or more (Dolnicar & Leisch 2010). Of such
+    candidates the largest k is recommended whose weakest segment still has a mean Jaccard
+    similarity of .75 or more (Hennig 2008); if there is none, the one with the largest index.
+
     Parameters
     ----------
     candidates
-        With ``algorithm``, ``k``, ``ari``, ``explained_z``, ``p_family`` and ``reason``.
+        With ``algorithm``, ``k``, ``ari``, ``jaccard_min``, ``explained``, ``explained_null``,
+        ``explained_z``, ``p_family`` and ``reason``.
     n_customers
         The number of customers that it rests on.
     """
@@ -47,7 +52,8 @@ def decide(candidates: pd.DataFrame, n_customers: int) -> Verdict:
         return Verdict("none", None, None, "no candidate could be judged; see the reasons.")
     firm = usable[usable["ari"] >= SAME_CUT]
     if len(firm):
-        best = firm.sort_values(["k", "ari"]).iloc[-1]
+        recovered = firm[firm["jaccard_min"] >= RECOVERED].sort_values(["k", "ari"])
+        best = (recovered if len(recovered) else firm.sort_values(["ari", "k"])).iloc[-1]
         return _verdict("reproducible", best, _reproducible(firm, best, n_customers))
     firmest = usable["ari"].max()
     soft = f"no number of segments comes back on resampling (largest median ARI {firmest:.2f})"
@@ -78,8 +84,12 @@ def _reproducible(firm: pd.DataFrame, best: Any, n_customers: int) -> str:
     curve = ", ".join(
         f"{row.ari:.2f} at {f'{row.algorithm} ' * many}k = {row.k}" for row in firm.itertuples()
     )
+    largest = "the largest of them in which every segment comes back"
+    if best["jaccard_min"] < RECOVERED:
+        largest = "the firmest of them, though not every segment comes back"
     return (
         f"two resamples of these {n_customers:,} customers lead to the same cut (median ARI "
-        f"{curve}; {SAME_CUT} asked for). k = {best['k']} is the largest such number, and a soft "
-        "choice: smaller ones are as defensible, and more customers would make more of them firm."
+        f"{curve}; {SAME_CUT} asked for). k = {best['k']} is {largest} (mean Jaccard similarity of "
+        f"the weakest {best['jaccard_min']:.2f}, {RECOVERED} asked for). It is a soft choice: "
+        "others are as defensible, and more customers would make more of them firm."
     )
