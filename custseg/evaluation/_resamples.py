@@ -12,9 +12,11 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.validation import has_fit_parameter
+from threadpoolctl import threadpool_limits
 
 from custseg._kernels.kmeans import kmeans, nearest, trials
-from custseg.clustering.algorithms import predicted, reseed
+from custseg.clustering._naming import as_codes, canonical_order
+from custseg.clustering.algorithms import predicted, reseed, training_labels
 from custseg.evaluation._parallel import run
 
 Matrix = NDArray[np.float64]
@@ -60,6 +62,17 @@ def fit_labels(estimator: Any, matrix: Matrix, counts: NDArray[np.integer], seed
     labels = np.full(len(matrix), UNSEEN)
     labels[drawn] = np.asarray(fitted.labels_)[first]
     return labels
+
+
+def own_segments(estimator: Any, matrix: Matrix) -> tuple[Labels, int]:
+    """Return each customer's canonical code in the clusterer's own fit, and the number of codes.
+
+    The fit runs on one thread, so that cores do not change it; noise has code -1.
+    """
+    with threadpool_limits(limits=1):
+        labels = training_labels(clone(estimator).fit(matrix), matrix)
+    order = canonical_order(labels, matrix)
+    return as_codes(labels, order), len(order)
 
 
 def _kmeans_labels(

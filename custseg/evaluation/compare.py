@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import clone
-from threadpoolctl import threadpool_limits
 
 from custseg.clustering._inputs import (
     check_customers,
@@ -17,13 +15,7 @@ from custseg.clustering._inputs import (
     count_distinct,
     fit_encoder,
 )
-from custseg.clustering._naming import as_codes, canonical_order
-from custseg.clustering.algorithms import (
-    algorithm_name,
-    as_seed,
-    make_estimator,
-    training_labels,
-)
+from custseg.clustering.algorithms import algorithm_name, as_seed, make_estimator
 from custseg.errors import ParameterError, check_number, check_option
 from custseg.evaluation._references import (
     NULLS,
@@ -33,7 +25,7 @@ from custseg.evaluation._references import (
     mean_silhouettes,
     reference_draws,
 )
-from custseg.evaluation._resamples import FAILURES, Replicates, resample
+from custseg.evaluation._resamples import FAILURES, Replicates, own_segments, resample
 from custseg.evaluation.evidence import Evidence
 from custseg.evaluation.verdict import decide
 
@@ -223,13 +215,11 @@ def _fit(key: Key, estimator: Any, matrix: Matrix, distinct: int) -> _Fit:
         return _Fit(estimator, nobody, 0.0, reason)
     begin = perf_counter()
     try:
-        with threadpool_limits(limits=1):
-            labels = training_labels(clone(estimator).fit(matrix), matrix)
+        codes, found = own_segments(estimator, matrix)
     except FAILURES as error:
         return _Fit(estimator, nobody, perf_counter() - begin, f"the fit failed: {error}")
-    order = canonical_order(labels, matrix)
-    reason = "" if len(order) > 1 else f"the fit found {len(order)} segments"
-    return _Fit(estimator, as_codes(labels, order), perf_counter() - begin, reason)
+    reason = "" if found > 1 else f"the fit found {found} segments"
+    return _Fit(estimator, codes, perf_counter() - begin, reason)
 
 
 def _row(

@@ -8,10 +8,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from custseg.clustering._inputs import check_customers, count_distinct
-from custseg.clustering._naming import as_codes, canonical_order, segment_names
+from custseg.clustering._naming import segment_names
 from custseg.clustering.algorithms import as_seed, make_estimator
 from custseg.errors import DataError, check_number
-from custseg.evaluation._resamples import NOISE, fit_labels, resample
+from custseg.evaluation._resamples import own_segments, resample
 from custseg.evaluation.verdict import RECOVERED
 from custseg.features.encoder import numeric_matrix
 from custseg.results import Result, format_number
@@ -129,9 +129,9 @@ def stability(
     clusterer = make_estimator(estimator, None, seed)
     matrix = numeric_matrix(frame)
     count_distinct(matrix, names)
-    labels = fit_labels(clusterer, matrix, np.ones(len(matrix), dtype=int), seed)
-    order = canonical_order(labels, matrix)
-    codes = as_codes(labels, order)
+    codes, n_segments = own_segments(clusterer, matrix)
+    if n_segments < 2:
+        raise DataError(f"the clusterer found {n_segments} segments; stability needs at least 2.")
     replicates = resample(
         matrix,
         {"only": (clusterer, codes)},
@@ -145,8 +145,8 @@ def stability(
     found = np.array(replicates.jaccards)
     table = pd.DataFrame(
         {
-            "segment": segment_names(len(order)),
-            "n": np.bincount(codes[codes > NOISE], minlength=len(order)),
+            "segment": segment_names(n_segments),
+            "n": np.bincount(codes[codes >= 0]),
             "jaccard": np.nanmean(found, axis=0),
             "recovered": (found >= RECOVERED).sum(axis=0),
             "dissolved": (found <= DISSOLVED).sum(axis=0),

@@ -47,7 +47,7 @@ def decide(candidates: pd.DataFrame, n_customers: int) -> Verdict:
     n_customers
         The number of customers that it rests on.
     """
-    usable = candidates[candidates["reason"] == ""]
+    usable = candidates[(candidates["reason"] == "") & candidates["ari"].notna()]
     if usable.empty:
         return Verdict("none", None, None, "no candidate could be judged; see the reasons.")
     firm = usable[usable["ari"] >= SAME_CUT]
@@ -69,8 +69,8 @@ def decide(candidates: pd.DataFrame, n_customers: int) -> Verdict:
         return _verdict("constructive", best, reason)
     least = usable["p_family"].min()
     reason = (
-        f"{soft}, and segments explain no more of these {n_customers:,} customers than of tables "
-        f"with shuffled columns (smallest p = {least:.2f} over all candidates)."
+        f"{soft}, and segments do not explain more of these {n_customers:,} customers than of "
+        f"tables with shuffled columns (smallest p = {least:.2f} over all candidates)."
     )
     return Verdict("none", None, None, reason)
 
