@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _EPOCH = date(1970, 1, 1).toordinal()
+_MICROSECONDS = {10: 1_000_000, 13: 1_000, 16: 1}
+"""Digits of a whole number that counts from 1970 (from 2001 to 2286), and the length of its unit."""
 _READERS: dict[str, Callable[[str], duckdb.DuckDBPyRelation]] = {
     ".parquet": duckdb.read_parquet,
     ".csv": duckdb.read_csv,
@@ -98,14 +100,16 @@ def collect(lazy: nw.LazyFrame) -> "pd.DataFrame":
 
 
 def text_to_time(lazy: nw.LazyFrame, column: str, *, what: str) -> nw.LazyFrame:
-    """Parse a column of ISO text, or of whole numbers such as 20110131, as times.
+    """Parse a column of ISO text, of whole numbers such as 20110131, or of time since 1970.
 
     Parameters
     ----------
     lazy
         A lazy Narwhals frame.
     column
-        The column to parse; text that is blank counts as missing.
+        The column to parse; text that is blank counts as missing. Whole numbers, also as text,
+        must all have the same number of digits: 8 are a date, 10, 13 and 16 are seconds,
+        milliseconds and microseconds since 1970 (UTC).
     what
         What the column is, for the message.
 
@@ -124,15 +128,16 @@ def text_to_time(lazy: nw.LazyFrame, column: str, *, what: str) -> nw.LazyFrame:
         raise DataError(f"{what} holds text. Cast it to a timestamp in your own engine first.")
     name = '"' + column.replace('"', '""') + '"'
     text = f"nullif(trim(CAST({name} AS VARCHAR)), '')"
-    is_text = lazy.collect_schema()[column] == nw.String
-    parsed = f"TRY_CAST({text} AS TIMESTAMP)" if is_text else f"try_strptime({text}, '%Y%m%d')"
+    parsed = _time_parser(relation.filter(f"{text} IS NOT NULL"), text)
     wrong = relation.filter(f"{text} IS NOT NULL AND {parsed} IS NULL")
     rows = wrong.aggregate("count(*)").fetchall()[0][0]
     if rows:
         shown = wrong.project(text).distinct().order("1").limit(3).fetchall()
         examples = ", ".join(repr(value) for (value,) in shown)
         raise DataError(
-            f"{what} does not parse as a time in {rows:,} rows, such as {examples}. Parse it "
+            f"{what} does not parse as a time in {rows:,} rows, such as {examples}. Text is read "
+            "as ISO 8601; whole numbers, all of one length, as dates (8 digits: YYYYMMDD) or as "
+            "seconds, milliseconds or microseconds since 1970 (10, 13 or 16 digits). Parse it "
             "first, for example with pandas.to_datetime(column, format=...)."
         )
     return nw.from_native(relation.project(f"* REPLACE ({parsed} AS {name})"))
@@ -194,6 +199,17 @@ def from_day(day: int) -> date:
     '1970-01-02'
     """
     return date.fromordinal(int(day) + _EPOCH)
+
+
+def _time_parser(relation: duckdb.DuckDBPyRelation, text: str) -> str:
+    """Return the SQL that makes times of `text`: by its digits if it is whole numbers, or ISO."""
+    lengths = f"bool_and(regexp_full_match({text}, '[0-9]+')), min(len({text})), max(len({text}))"
+    whole, shortest, longest = relation.aggregate(lengths).fetchall()[0]
+    if not whole:
+        return f"TRY_CAST({text} AS TIMESTAMP)"
+    if shortest == longest and shortest in _MICROSECONDS:
+        return f"make_timestamp(CAST({text} AS BIGINT) * {_MICROSECONDS[shortest]})"
+    return f"try_strptime({text}, '%Y%m%d')" if shortest == longest == 8 else "NULL::TIMESTAMP"
 
 
 def _read(path: Path) -> duckdb.DuckDBPyRelation:

@@ -120,6 +120,41 @@ def test_whole_numbers_and_iso_text_parse_as_times() -> None:
     assert read["number"].tolist() == read["text"].tolist()
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_time_since_1970_is_read_by_its_digits(unit: str, as_text: bool) -> None:
+    times = pd.to_datetime(["2001-09-09 01:46:40", "2024-02-29 23:59:59", "2286-11-20 17:46:39"])
+    numbers = pd.Series(times.as_unit(unit).astype("int64"))
+    values = numbers.astype("str") if as_text else numbers
+    frame = text_to_time(to_lazy(pd.DataFrame({"when": values})), "when", what="when")
+    assert collect(frame)["when"].tolist() == times.tolist()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1609459200, 1609459200000],  # seconds and milliseconds
+        [999999999, 1000000000],  # nine digits: seconds before September 2001, or something else
+        [123456789],
+        [1609459200000000000],
+        [-1609459200],
+        ["20240131", "1706659200"],
+        ["2024-01-31", "1706659200"],
+    ],
+)
+def test_numbers_of_unclear_meaning_are_no_times(values: list[object]) -> None:
+    frame = to_lazy(pd.DataFrame({"when": values}))
+    with pytest.raises(errors.DataError, match=r"10, 13 or 16 digits"):
+        text_to_time(frame, "when", what="column 'when'")
+
+
+def test_dates_of_eight_digits_may_be_text() -> None:
+    frame = to_lazy(pd.DataFrame({"when": ["20240229", None, " 20231231 ", ""]}))
+    read = collect(text_to_time(frame, "when", what="when"))["when"]
+    assert read[0] == pd.Timestamp("2024-02-29")
+    assert read.isna().tolist() == [False, True, False, True]
+
+
 @pytest.mark.parametrize("values", [["2024-01-31", "31/01/2024"], [20240131, 20241331]])
 def test_times_that_do_not_parse_are_shown(values: list[object]) -> None:
     frame = to_lazy(pd.DataFrame({"when": values}))
