@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _MICROSECONDS = {10: 1_000_000, 13: 1_000, 16: 1}
-"""Digits of a whole number that counts from 1970 (from 2001 to 2286), and the length of its unit."""
+"""Digits of a whole number that counts from 1970 (2001 to 2286), and the length of its unit."""
 _READERS: dict[str, Callable[[str], duckdb.DuckDBPyRelation]] = {
     ".parquet": duckdb.read_parquet,
     ".csv": duckdb.read_csv,
