@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY, InitVar, dataclass, field
 from typing import Any
 
 import narwhals as nw
+import pandas as pd
 
 from custseg._engine import collect, day_number, text_to_time, to_lazy
 from custseg.audit import (
@@ -87,6 +88,8 @@ class Transactions:
     discount: str | None = None
     frame: nw.LazyFrame = field(init=False)
     account: Audit | None = field(init=False, default=None)
+    rows: pd.DataFrame | None = field(init=False, default=None)
+    """The pandas frame that holds exactly these rows, where there is one."""
 
     def __post_init__(self, data: Any) -> None:
         roles = _roles(self)
@@ -95,6 +98,8 @@ class Transactions:
         if self.amount is None and self.quantity is not None and self.unit_price is not None:
             frame = frame.with_columns(amount=nw.col("quantity") * nw.col("unit_price"))
         object.__setattr__(self, "frame", frame)
+        if isinstance(data, pd.DataFrame) and set(roles.values()) <= set(data.columns):
+            object.__setattr__(self, "rows", data)
 
     def __repr__(self) -> str:
         return _describe(self)
@@ -178,6 +183,8 @@ class Transactions:
         cleaned = copy(self)
         object.__setattr__(cleaned, "frame", kept)
         object.__setattr__(cleaned, "account", account)
+        if account.rows_used < account.rows_in:
+            object.__setattr__(cleaned, "rows", None)
         return cleaned
 
     def _examine(self, *, as_of: Any = None, **policies: str) -> tuple[Audit, nw.LazyFrame]:
@@ -399,8 +406,9 @@ def require_roles(table: Any, roles: Iterable[str], *, what: str) -> None:
 
 
 def _roles(table: Any) -> dict[str, str]:
-    names = (name for name in table.__dataclass_fields__ if name not in ("data", "_", "items"))
-    values = {name: getattr(table, name) for name in names if name not in ("frame", "account")}
+    other = ("data", "_", "items", "frame", "account", "rows")
+    names = (name for name in table.__dataclass_fields__ if name not in other)
+    values = {name: getattr(table, name) for name in names}
     return {role: column for role, column in values.items() if column is not None}
 
 
