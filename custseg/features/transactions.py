@@ -3,7 +3,9 @@
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from custseg._engine import collect, from_day, to_day
 from custseg.audit import DAY
@@ -11,7 +13,11 @@ from custseg.errors import DataError
 from custseg.features.dictionary import Column, attach
 from custseg.tables import Transactions, require_roles
 
-_RFM = {
+_LARGE = 200_000
+_DAY_IN = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_TIMES = [np.dtype(f"datetime64[{unit}]") for unit in _DAY_IN]
+
+RFM = {
     "recency": Column(
         "behavioural", "count", "days from the last purchase to as_of", "transactions"
     ),
@@ -76,16 +82,7 @@ def rfm(tx: Transactions, as_of: Any = None) -> pd.DataFrame:
     9                 26          1       8.0      26
     """
     require_roles(tx, ["amount"], what="rfm")
-    day = last_day(tx, as_of)
-    lines = tx.frame.filter(nw.col(DAY) <= day)
-    orders = nw.col("order_id").n_unique() if tx.order_id else nw.len()
-    by_customer = lines.group_by("customer_id").agg(
-        nw.col(DAY).min().alias("first"),
-        nw.col(DAY).max().alias("last"),
-        orders.alias("frequency"),
-        nw.col("amount").sum().alias("monetary"),
-    )
-    counted = collect(by_customer)
+    day, counted = _count_in_memory(tx, as_of) or _count(tx, as_of)
     if counted.empty:
         raise DataError(f"nobody bought by {from_day(day)}. Choose a later as_of.")
     table = pd.DataFrame(
@@ -96,8 +93,92 @@ def rfm(tx: Transactions, as_of: Any = None) -> pd.DataFrame:
             "tenure": day - counted["first"].astype("int64"),
         }
     )
-    table = table.set_index(plain_ids(counted["customer_id"])).sort_index()
-    return attach(table, _RFM, as_of=from_day(day))
+    return attach(table.sort_index(), RFM, as_of=from_day(day))
+
+
+def _count(tx: Transactions, as_of: Any) -> tuple[int, pd.DataFrame]:
+    """Count on any engine, and return the last day that counts with the totals."""
+    day = last_day(tx, as_of)
+    lines = tx.frame.filter(nw.col(DAY) <= day)
+    orders = nw.col("order_id").n_unique() if tx.order_id else nw.len()
+    by_customer = lines.group_by("customer_id").agg(
+        nw.col(DAY).min().alias("first"),
+        nw.col(DAY).max().alias("last"),
+        orders.alias("frequency"),
+        nw.col("amount").sum().alias("monetary"),
+    )
+    counted = collect(by_customer)
+    return day, counted.set_index(plain_ids(counted["customer_id"]))
+
+
+def _count_in_memory(tx: Transactions, as_of: Any) -> tuple[int, pd.DataFrame] | None:
+    """Count rows in memory in one compiled pass; ``None`` where the engine has to do it.
+
+    The pass takes a large pandas frame of which no row was set aside, with times without a zone.
+    It gives up at a missing value, and where the order numbers of a customer fall.
+    """
+    rows = tx.rows
+    if rows is None or len(rows) < _LARGE or rows[tx.timestamp].dtype not in _TIMES:
+        return None
+    numbered = _numbered(rows[tx.customer_id])
+    orders = _order_numbers(rows[tx.order_id]) if tx.order_id else np.empty(0, np.int64)
+    if numbered is None or orders is None:
+        return None
+    from custseg._kernels.rfm import LATEST, count_orders
+
+    money = rows[tx.amount] if tx.amount else rows[tx.quantity] * rows[tx.unit_price]
+    times = rows[tx.timestamp].to_numpy()
+    ticks, a_day = times.view("int64"), _DAY_IN[np.datetime_data(times.dtype)[0]]
+    day = int(ticks.max()) // a_day if as_of is None else to_day(as_of, "as_of")
+    ids, names = numbered
+    lowest, highest = int(ids.min()), int(ids.max())
+    totals, exact = count_orders(
+        _column(ids),
+        lowest,
+        highest - lowest + 1,
+        _column(ticks),
+        _column(orders),
+        _column(money.to_numpy(dtype="float64", na_value=np.nan)),
+        LATEST if as_of is None else (day + 1) * a_day - 1,
+    )
+    if not exact:
+        return None
+    bought = np.flatnonzero(totals["orders"])
+    who = names[bought] if names is not None else bought + lowest
+    counted = pd.DataFrame(
+        {
+            "first": totals["first"][bought] // a_day,
+            "last": totals["last"][bought] // a_day,
+            "frequency": totals["orders"][bought],
+            "monetary": totals["amount"][bought],
+        },
+        index=plain_ids(pd.Series(who, dtype=rows[tx.customer_id].dtype)),
+    )
+    return day, counted
+
+
+def _numbered(ids: pd.Series) -> tuple[NDArray[np.int64], pd.Index | None] | None:
+    """Return ids as whole numbers near each other, and what they stand for if not themselves."""
+    kind = ids.dtype.kind
+    if kind == "i" and int(ids.max()) - int(ids.min()) < 4 * len(ids):
+        return ids.to_numpy().astype("int64", copy=False), None
+    if kind not in "if" and not pd.api.types.is_string_dtype(ids):
+        return None
+    codes, names = pd.factorize(ids)
+    return None if codes.min() < 0 else (codes, names)
+
+
+def _order_numbers(orders: pd.Series) -> NDArray[np.int64] | None:
+    if orders.dtype.kind == "i":
+        return orders.to_numpy().astype("int64", copy=False)
+    return pd.factorize(orders)[0] if pd.api.types.is_string_dtype(orders) else None
+
+
+def _column(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values side by side and read-only, so that one compiled version serves all frames."""
+    column = np.ascontiguousarray(values).view()
+    column.flags.writeable = False
+    return column
 
 
 def last_day(table: Transactions, as_of: Any) -> int:
