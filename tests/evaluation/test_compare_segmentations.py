@@ -340,3 +340,10 @@ def test_pictures_are_drawn(evidence):
     none = compare_segmentations(customers, VARIABLES, k=[4], n_resamples=4, min_share=0.9)
     none.plot().figure.savefig(io.BytesIO())
     plt.close("all")
+
+
+@pytest.mark.realdata
+def test_wholesale_customers_are_reproducible_with_two():
+    spending = np.log(cs.datasets.load_wholesale().iloc[:, 2:].astype(float))
+    found = compare_segmentations(spending, None, k=range(2, 7), n_resamples=60)
+    assert (found.verdict.kind, found.verdict.k) == ("reproducible", 2)
