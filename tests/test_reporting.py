@@ -42,7 +42,9 @@ plt.show()"""
 
 HTML_TABLE = """from IPython.display import HTML
 
-HTML("<table><tr><th>name</th><th>n</th></tr><tr><td>ada</td><td>4,338</td></tr></table>"
+HTML("<table><tr><th>name</th><th>n</th><th>why</th></tr>"
+     "<tr><td>ada</td><td>4,338</td><td>the smallest segment is smaller than a tenth</td></tr>"
+     "</table>"
      "<script src='https://example.org/x.js'></script><img onerror='x' src='https://a.b/c.png'>")"""
 
 
@@ -197,6 +199,8 @@ def test_command_line_counts_what_was_run(
     assert '<td class="number">4,338</td>' in text
     assert '<th class="number">n</th>' in text
     assert "<td>ada</td>" in text
+    assert '<td class="sentence">the smallest' in text
+    assert '<div class="table"><table>' in text
     assert "<script" not in text
 
 

@@ -24,6 +24,7 @@ STATUS_WORDS = {
     "waiting": "not run",
 }
 _ABSOLUTE_PATH = re.compile(r"(?<![\w./:-])/(?:[\w.+-]+/)+(?=[\w.+-])")
+_SENTENCE = 30
 _NUMBER = re.compile(r"[<>~]?\s*[-\u2212+]?[\d,]*\.?\d+(e[-+]?\d+)?\s*%?")
 
 
@@ -67,7 +68,7 @@ def page_html(
     _hide_paths(notebook)
     soup = _parse(_body(notebook, code=code))
     contents = _contents(soup)
-    _mark_numbers(soup)
+    _arrange_tables(soup)
     has_outputs = any(cell.get("outputs") for cell in notebook.cells)
     return _render(
         "page.html.j2",
@@ -129,9 +130,10 @@ def _contents(soup: "BeautifulSoup") -> list[dict[str, Any]]:
     return entries
 
 
-def _mark_numbers(soup: "BeautifulSoup") -> None:
-    """Mark the columns of each table that hold numbers, heading included, to align them."""
+def _arrange_tables(soup: "BeautifulSoup") -> None:
+    """Let each table scroll by itself, align its numbers, leave room for its sentences."""
     for table in soup.find_all("table"):
+        table.wrap(soup.new_tag("div", attrs={"class": "table"}))
         rows: list[list[Tag]] = [row.find_all(["th", "td"]) for row in table.find_all("tr")]
         width = max((len(row) for row in rows), default=0)
         for position in range(width):
@@ -141,6 +143,9 @@ def _mark_numbers(soup: "BeautifulSoup") -> None:
             if filled and all(_NUMBER.fullmatch(text) for text in filled):
                 for cell in column:
                     cell["class"] = "number"
+            elif any(len(text) > _SENTENCE for text in filled):
+                for cell in column:
+                    cell["class"] = "sentence"
 
 
 def _hide_paths(notebook: "NotebookNode") -> None:
