@@ -1,7 +1,44 @@
 """What do I know of each customer: features from raw tables, one row per customer."""
 
+from custseg.features.accounts import roll_up_accounts
+from custseg.features.attributes import (
+    RegionRollUp,
+    age_bands,
+    income_bands,
+    roll_up_regions,
+)
+from custseg.features.comments import CommentThemes, comment_themes
 from custseg.features.dictionary import describe_columns
 from custseg.features.encoder import Encoder
+from custseg.features.location import LocationQuotients, location_quotients
+from custseg.features.maxdiff import MaxDiff, maxdiff
+from custseg.features.scales import Reliability, person_center, reverse_code, scale_reliability
+from custseg.features.scores import rfm_scores
+from custseg.features.survey import survey_features
 from custseg.features.transactions import rfm
+from custseg.features.weighting import SurveyWeights, rake
 
-__all__ = ["Encoder", "describe_columns", "rfm"]
+__all__ = [
+    "CommentThemes",
+    "Encoder",
+    "LocationQuotients",
+    "MaxDiff",
+    "RegionRollUp",
+    "Reliability",
+    "SurveyWeights",
+    "age_bands",
+    "comment_themes",
+    "describe_columns",
+    "income_bands",
+    "location_quotients",
+    "maxdiff",
+    "person_center",
+    "rake",
+    "reverse_code",
+    "rfm",
+    "rfm_scores",
+    "roll_up_accounts",
+    "roll_up_regions",
+    "scale_reliability",
+    "survey_features",
+]
