@@ -153,7 +153,12 @@ def _figure_text(figure: "Figure") -> str:
         name = f"Panel {number}: " if len(panels) > 1 else ""
         texts.append(f"{name}{_axes_text(ax)}.")
     texts.extend(f"Colour bar: {_axis_text('scale', _long_axis(ax))}." for ax in bars)
-    return " ".join(texts)
+    return _plain(" ".join(texts))
+
+
+def _plain(text: str) -> str:
+    """Return the text on one line, with dollar signs as they are drawn."""
+    return " ".join(text.replace(r"\$", "$").split())
 
 
 def _axes_text(ax: "Axes") -> str:
@@ -292,6 +297,6 @@ def _count(number: int, noun: str) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    names = [" ".join(name.split()) for name in names]
+    names = list(names)
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     return ", ".join(names[:_SHOWN_NAMES]) + more

@@ -80,6 +80,12 @@ def test_panels_are_numbered_and_hidden_ones_left_out(capsys: pytest.CaptureFixt
     assert "Panel 3" not in text
 
 
+def test_words_stand_on_one_line_and_show_dollars(capsys: pytest.CaptureFixture[str]) -> None:
+    plt.bar([r"\$0", r"\$100"], [1, 2])
+    plt.xlabel("spent\nlast year")
+    assert words(capsys).startswith('Figure with 1 panel. x axis "spent last year" ($0, $100);')
+
+
 def test_long_lists_of_names_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
     plt.bar([f"city {number}" for number in range(20)], range(20))
     assert "city 10, city 11 and 8 more)" in words(capsys)

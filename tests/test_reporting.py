@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -284,7 +286,7 @@ def test_a_missing_extra_says_what_to_install(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notebook(tmp_path / "00_x.ipynb", "print(1)")
-    monkeypatch.setitem(__import__("sys").modules, "papermill", None)
+    monkeypatch.setitem(sys.modules, "papermill", None)
     assert main(["report", "--out", str(tmp_path / "out"), "--notebooks", str(tmp_path)]) == 1
     assert "pip install 'custseg[notebooks]'" in capsys.readouterr().err
 
@@ -349,12 +351,30 @@ def test_authoring_executes_the_same_file_twice(
     assert authoring.main(["00_toy", "--notebooks", str(tmp_path)]) == 0
     assert target.read_bytes() == first
     made = json.loads(first)
-    (picture, words) = made["cells"][1]["outputs"]
+    (words, picture) = made["cells"][1]["outputs"]
     alternative = picture["metadata"]["image/png"]["alt"]
     assert alternative == "".join(words["data"]["text/plain"])
     assert words["metadata"] == {"custseg": "figure"}
     assert made["metadata"]["kernelspec"] == authoring.KERNEL
     assert "version" not in made["metadata"]["language_info"]
+
+
+def test_nbval_accepts_what_authoring_wrote_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "00_toy.py").write_text(SOURCE, encoding="utf-8")
+    assert authoring.main(["--notebooks", str(tmp_path)]) == 0
+    target = tmp_path / "00_toy.ipynb"
+
+    def nbval() -> int:
+        words = ["-m", "pytest", "-q", "--nbval", "--nbval-current-env", str(target)]
+        words += ["--rootdir", str(tmp_path), "-c", "/dev/null"]
+        done = subprocess.run([sys.executable, *words], capture_output=True, check=False)
+        return done.returncode
+
+    assert nbval() == 0
+    text = target.read_text(encoding="utf-8")
+    target.write_text(text.replace("2 bars (mean 4.00)", "2 bars (mean 4.01)"), encoding="utf-8")
+    assert nbval() == 1
 
 
 def test_authoring_leaves_a_notebook_alone_when_a_cell_fails(

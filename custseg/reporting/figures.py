@@ -23,16 +23,22 @@ def pictures(cell: "NotebookNode") -> list["NotebookNode"]:
 
 
 def add_alternative_texts(notebook: "NotebookNode") -> None:
-    """Write each picture's fingerprint into its metadata and move the fingerprints below it.
+    """Write each picture's fingerprint into its metadata.
 
     Parameters
     ----------
     notebook
         An executed notebook; changed in place. Pictures and fingerprints of a cell are paired in
-        their order.
+        their order, which stays as it was: nbval compares outputs in order.
     """
     for cell in notebook.cells:
         if cell.cell_type == "code":
             for picture, text in zip(pictures(cell), fingerprints(cell), strict=False):
                 picture.metadata.setdefault("image/png", {})["alt"] = text
+
+
+def move_fingerprints_below(notebook: "NotebookNode") -> None:
+    """Put the fingerprints of each cell, which come first, below its pictures."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
             cell.outputs.sort(key=lambda o: o.get("metadata", {}).get("custseg") == FIGURE_MARK)

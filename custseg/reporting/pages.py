@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from custseg import __version__
-from custseg.reporting.figures import add_alternative_texts
+from custseg.reporting.figures import add_alternative_texts, move_fingerprints_below
 from custseg.reporting.series import Head
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def page_html(
         A complete HTML document with its pictures and style inside.
     """
     add_alternative_texts(notebook)
+    move_fingerprints_below(notebook)
     _hide_paths(notebook)
     soup = _parse(_body(notebook, code=code))
     contents = _contents(soup)
