@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
-from custseg.errors import ParameterError, check_option
+from custseg.errors import ParameterError, check_columns, check_option
 
 FAMILIES = (
     *("demographic", "geographic", "firmographic", "behavioural", "psychographic", "benefits"),
@@ -19,11 +19,14 @@ KINDS = ("numeric", "count", "share", "ordinal", "binary", "nominal")
 
 INFERRED = "inferred from the values"
 
+Dictionary: TypeAlias = Mapping[str, str | Mapping[str, Any]] | pd.DataFrame
+"""Column to its kind or to its entry, or the frame that `describe_columns` returns."""
+
 
 class Column(NamedTuple):
     """One entry of the dictionary: the family, kind, definition and source of a column."""
 
-    family: str
+    family: str | None
     kind: str
     definition: str
     source: str
@@ -49,8 +52,7 @@ def attach(
         If a family or a kind does not exist, or an entry has no column.
     """
     for name, column in columns.items():
-        check_option(column.family, f"the family of {name!r}", FAMILIES)
-        check_option(column.kind, f"the kind of {name!r}", KINDS)
+        _check_entry(name, column.family, column.kind)
     without = [name for name in columns if name not in table.columns]
     if without:
         raise ParameterError(f"the dictionary names {without}, which the table does not have.")
@@ -64,7 +66,7 @@ def attach(
 def describe_columns(
     table: pd.DataFrame,
     *,
-    dictionary: Mapping[str, Mapping[str, str]] | pd.DataFrame | None = None,
+    dictionary: Dictionary | None = None,
     as_of: Any = None,
 ) -> pd.DataFrame:
     """Return the data dictionary of a customer table.
@@ -74,8 +76,9 @@ def describe_columns(
     table
         A customer table; its columns may be any.
     dictionary
-        Column to family, kind, definition and source, or a frame that this function returned.
-        When ``None``, the one that the table carries in ``attrs``; merges and files lose it.
+        Column to its kind, or to any of family, kind, definition and source; or a frame that this
+        function returned, also one that went through a file. When ``None``, the one that the table
+        carries in ``attrs``; merges and files lose it.
     as_of
         The date up to which rows counted; when ``None``, the one that the table carries.
 
@@ -83,8 +86,8 @@ def describe_columns(
     -------
     pandas.DataFrame
         One row per column of `table`: `column`, `family`, `kind`, `definition`, `source` and
-        `as_of`. For a column without an entry the kind is inferred from its values, the family
-        and the definition are missing, and `source` says so.
+        `as_of`. What an entry does not say is missing; for a column without a kind it is inferred
+        from the values, and `source` says so.
 
     Raises
     ------
@@ -106,15 +109,44 @@ def describe_columns(
     day = table.attrs.get("as_of") if as_of is None else str(as_of)
     rows = []
     for name in table.columns:
-        entry = known.get(name)
-        if entry is None:
-            rows.append((name, None, infer_kind(table[name]), None, INFERRED, day))
-            continue
-        if entry["family"] is not None:
-            check_option(entry["family"], f"the family of {name!r}", FAMILIES)
-        check_option(entry["kind"], f"the kind of {name!r}", KINDS)
-        rows.append((name, *(entry[part] for part in Column._fields), day))
+        entry = known.get(name, {})
+        if entry.get("kind") is None:
+            entry = {**entry, "kind": infer_kind(table[name]), "source": INFERRED}
+        _check_entry(name, entry.get("family"), entry["kind"])
+        rows.append((name, *(entry.get(part) for part in Column._fields), day))
     return pd.DataFrame(rows, columns=["column", *Column._fields, "as_of"])
+
+
+class Known(NamedTuple):
+    """What a door knows of a column: its kind, whether somebody said so, and its family."""
+
+    kind: str
+    given: bool
+    family: str | None
+
+
+def read_kinds(table: pd.DataFrame, dictionary: Dictionary | None) -> dict[Any, Known]:
+    """Return what is known of every column, from `dictionary` or from the values alone.
+
+    What the table carries in ``attrs`` is not read: a merge or a file would lose it, and a number
+    would change in silence.
+
+    Parameters
+    ----------
+    table
+        A customer table.
+    dictionary
+        As in `describe_columns`.
+    """
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise ParameterError(f"the column {twice[0]!r} appears twice; name each column once.")
+    described = describe_columns(table, dictionary={} if dictionary is None else dictionary)
+    rows = described[["kind", "source", "family"]].itertuples(index=False, name=None)
+    return {
+        name: Known(kind, source != INFERRED, family if isinstance(family, str) else None)
+        for name, (kind, source, family) in zip(table.columns, rows, strict=True)
+    }
 
 
 def infer_kind(values: pd.Series) -> str:
@@ -129,7 +161,7 @@ def infer_kind(values: pd.Series) -> str:
     -------
     str
         ``"binary"`` for booleans and for numbers that are all 0 or 1, ``"ordinal"`` for ordered
-        categories, ``"nominal"`` for text and other categories, else ``"numeric"``.
+        categories, ``"nominal"`` for text and other categories, else ``"numeric"``, dates included.
 
     Examples
     --------
@@ -141,16 +173,46 @@ def infer_kind(values: pd.Series) -> str:
         return "ordinal" if values.dtype.ordered else "nominal"
     if pd.api.types.is_bool_dtype(values):
         return "binary"
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return "numeric"
     if not pd.api.types.is_numeric_dtype(values):
         return "nominal"
     return "binary" if values.dropna().isin([0, 1]).all() and values.notna().any() else "numeric"
 
 
+def _check_entry(name: object, family: str | None, kind: str) -> None:
+    if family is not None:
+        check_option(family, f"the family of {name!r}", FAMILIES)
+    check_option(kind, f"the kind of {name!r}", KINDS)
+
+
 def _entries(dictionary: Any) -> dict[Any, Mapping[str, Any]]:
+    """Return column to entry; what was inferred, from a table that may look different now, goes."""
     if dictionary is None:
         return {}
     if isinstance(dictionary, pd.DataFrame):
-        parts = dictionary.set_index("column")[list(Column._fields)].astype(object)
-        known = parts.where(parts.notna(), None).to_dict(orient="index")
-        return {name: entry for name, entry in known.items() if entry["source"] != INFERRED}
-    return dict(dictionary)
+        check_columns(dictionary.columns, ["column", "kind"], where="the dictionary")
+        twice = dictionary["column"][dictionary["column"].duplicated()]
+        if len(twice):
+            raise ParameterError(f"the dictionary has two entries for {twice.iloc[0]!r}.")
+        parts = dictionary.set_index("column").filter(Column._fields).astype(object)
+        if "source" in parts:
+            parts["kind"] = parts["kind"].where(parts["source"] != INFERRED)
+        return parts.where(parts.notna(), None).to_dict(orient="index")
+    if not isinstance(dictionary, Mapping):
+        raise ParameterError(
+            f"dictionary is a {type(dictionary).__name__}, but must say of each column what it is, "
+            "as in {'region': 'nominal'}, or be the frame that describe_columns(table) returns."
+        )
+    entries: dict[Any, Mapping[str, Any]] = {
+        name: {"kind": entry} if isinstance(entry, str) else _parts(entry)
+        for name, entry in dictionary.items()
+    }
+    for name, entry in entries.items():
+        for part in entry:
+            check_option(part, f"a part of the entry of {name!r}", Column._fields)
+    return entries
+
+
+def _parts(entry: Any) -> dict[str, Any]:
+    return entry._asdict() if isinstance(entry, Column) else dict(entry)

@@ -70,7 +70,8 @@ def _finite(values: pd.Series) -> Matrix:
     return numbers
 
 
-def _as_frame(X: "pd.DataFrame | ArrayLike") -> pd.DataFrame:
+def as_frame(X: "pd.DataFrame | ArrayLike") -> pd.DataFrame:
+    """Return a table as a frame; the columns of an array are called x0, x1, ..."""
     if isinstance(X, pd.DataFrame):
         return X
     values = np.asarray(X)
@@ -154,7 +155,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         """
         if self.max_skewness != float("inf"):
             check_number(self.max_skewness, "max_skewness", ge=0)
-        frame = _as_frame(X)
+        frame = as_frame(X)
         if frame.empty:
             raise DataError(f"the table is empty: {len(frame)} rows, {frame.shape[1]} columns.")
         values = numeric_matrix(frame)
@@ -209,7 +210,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             If a column holds text, missing or infinite values, or a logged one is negative.
         """
         check_is_fitted(self)
-        frame = _as_frame(X)
+        frame = as_frame(X)
         check_columns(frame.columns, self.feature_names_in_, where="the customer table")
         values = numeric_matrix(frame[list(self.feature_names_in_)])
         for position in np.flatnonzero(self.logged_):
