@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from custseg._engine import collect, from_day, to_day
+from custseg._engine import collect, day_number, from_day, to_day
 from custseg.audit import DAY
 from custseg.errors import DataError
 from custseg.features.dictionary import Column, attach
@@ -100,25 +100,42 @@ def _count(tx: Transactions, as_of: Any) -> tuple[int, pd.DataFrame]:
     """Count on any engine, and return the last day that counts with the totals."""
     day = last_day(tx, as_of)
     lines = tx.frame.filter(nw.col(DAY) <= day)
+    bought = lines.filter(nw.col("amount") >= 0) if nets_returns(tx) else lines
     orders = nw.col("order_id").n_unique() if tx.order_id else nw.len()
-    by_customer = lines.group_by("customer_id").agg(
+    by_customer = bought.group_by("customer_id").agg(
         nw.col(DAY).min().alias("first"),
         nw.col(DAY).max().alias("last"),
         orders.alias("frequency"),
         nw.col("amount").sum().alias("monetary"),
     )
+    if nets_returns(tx):
+        returned = lines.filter(nw.col("amount") < 0).group_by("customer_id")
+        by_customer = by_customer.join(
+            returned.agg(nw.col("amount").sum().alias("returned")), on="customer_id", how="left"
+        ).with_columns(monetary=nw.col("monetary") + nw.col("returned").fill_null(0.0))
     counted = collect(by_customer)
     return day, counted.set_index(plain_ids(counted["customer_id"]))
+
+
+def nets_returns(tx: Transactions) -> bool:
+    """Return whether rows with a negative amount are returns: money back, not purchases."""
+    if tx.account is None:
+        return False
+    actions = tx.account.checks.set_index("check")["action"]
+    return bool(actions.get("returns") == "net")
 
 
 def _count_in_memory(tx: Transactions, as_of: Any) -> tuple[int, pd.DataFrame] | None:
     """Count rows in memory in one compiled pass; ``None`` where the engine has to do it.
 
-    The pass takes a large pandas frame of which no row was set aside, with times without a zone.
+    The pass takes a large pandas frame of purchases of which no row was set aside, with times
+    without a zone.
     It gives up at a missing value, and where the order numbers of a customer fall.
     """
     rows = tx.rows
     if rows is None or len(rows) < _LARGE or rows[tx.timestamp].dtype not in _TIMES:
+        return None
+    if nets_returns(tx):
         return None
     numbered = _numbered(rows[tx.customer_id])
     orders = _order_numbers(rows[tx.order_id]) if tx.order_id else np.empty(0, np.int64)
@@ -183,17 +200,19 @@ def _column(values: NDArray[Any]) -> NDArray[Any]:
 
 def last_day(table: Transactions, as_of: Any) -> int:
     """Return the last day that counts; refuse rows without a customer, a time or an amount."""
-    needed = [name for name in ("customer_id", DAY, "amount") if name in table.frame.columns]
-    missing = table.frame.select(
-        nw.col(DAY), **{f"no_{name}": nw.col(name).is_null().cast(nw.Int64) for name in needed}
+    names = table.frame.collect_schema().names()
+    needed = [name for name in ("customer_id", "timestamp", "amount") if name in names]
+    seen = table.frame.select(
+        nw.len().alias("rows"),
+        nw.col("timestamp").max().alias("last"),
+        *(nw.col(name).count() for name in needed),
     )
-    found = collect(missing.select(nw.col(DAY).max(), *(nw.col(f"no_{n}").sum() for n in needed)))
-    words = {"customer_id": "customer_id", DAY: "timestamp", "amount": "amount"}
-    rows = {words[name]: int(found[f"no_{name}"].iloc[0]) for name in needed}
-    if any(rows.values()):
-        shown = ", ".join(f"{n:,} rows without {role}" for role, n in rows.items() if n)
+    found = collect(seen.with_columns(day_number("last").alias("last"))).iloc[0]
+    missing = {name: int(found["rows"] - found[name]) for name in needed}
+    if any(missing.values()):
+        shown = ", ".join(f"{n:,} rows without {role}" for role, n in missing.items() if n)
         raise DataError(f"{shown}. Set them aside first: tx = tx.clean().")
-    return int(found[DAY].iloc[0]) if as_of is None else to_day(as_of, "as_of")
+    return int(found["last"]) if as_of is None else to_day(as_of, "as_of")
 
 
 def plain_ids(ids: pd.Series) -> pd.Index:
