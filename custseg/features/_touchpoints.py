@@ -203,19 +203,14 @@ def read_segments(segments: Any) -> pd.Series:
     return labels.cat.rename_categories(names).cat.as_ordered()
 
 
-def check_ids(rows: nw.LazyFrame, segments: pd.Series) -> None:
-    """Refuse segments whose ids are of another type than those of the contacts."""
+def with_segments(rows: nw.LazyFrame, segments: pd.Series) -> nw.LazyFrame:
+    """Join the positions of customers' segments as `_segment`; -1 where a customer has none."""
     kind = rows.collect_schema()["customer_id"]
     if kind.is_numeric() != pd.api.types.is_numeric_dtype(segments.index):
         raise DataError(
             f"the customer ids are of type {kind} in the touchpoints, but of type "
             f"{segments.index.dtype} in the segments. Give both the same type."
         )
-
-
-def with_segments(rows: nw.LazyFrame, segments: pd.Series) -> nw.LazyFrame:
-    """Join the positions of customers' segments as `_segment`; -1 where a customer has none."""
-    check_ids(rows, segments)
     codes = pd.DataFrame({"_key": segments.index, "_segment": segments.cat.codes.astype("int64")})
     keys = {"left_on": "customer_id", "right_on": "_key"}
     try:

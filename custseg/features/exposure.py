@@ -14,12 +14,11 @@ from custseg.errors import DataError, ParameterError, check_columns, check_numbe
 from custseg.features._touchpoints import (
     MISSING,
     bundle,
-    check_ids,
     contacts_until,
     count_values,
     read_segments,
+    with_segments,
 )
-from custseg.features.transactions import plain_ids
 from custseg.results import Result
 from custseg.stats import mean_interval, newcombe, wilson
 from custseg.tables import Touchpoints, require_roles
@@ -192,37 +191,58 @@ def exposure(
     _check_of(touchpoints, of, messages)
     roles = list(dict.fromkeys([of, *(["touchpoint"] if touchpoints.touchpoint else [])]))
     rows, day = contacts_until(touchpoints, as_of, roles=roles)
-    check_ids(rows, assigned)
     counts = count_values(rows, roles, day)
     if messages is not None:
         rows = _only(rows, messages, counts["touchpoint"])
     if window is not None:
         rows = rows.filter(nw.col(DAY) > day - window)
-    keys = []
     for role in roles:
         rows, _ = bundle(rows, role, counts[role], max_values)
-        keys.append(f"_{role}")
-    cells = collect(rows.group_by("customer_id", *keys).agg(nw.len().alias("contacts")))
-    cells = cells.set_axis(plain_ids(cells["customer_id"])).drop(columns="customer_id")
-    known = cells.index.isin(assigned.index)
-    if not known.any():
+    cells = _cells(with_segments(rows, assigned), of, both=of != "touchpoint" and len(roles) > 1)
+    known = cells[cells["_segment"] >= 0]
+    if known.empty:
         raise DataError(
             "no contact is by a customer with a segment. Check that the segments are those of "
             "these customers, and that the window is not too short."
         )
-    strangers = int(cells["contacts"][~known].sum())
-    cells = cells[known]
-    reach = _reach(cells, assigned, of, min_gap=min_gap, level=level)
-    both = of == "channel" and "touchpoint" in roles
-    consistency = _consistency(cells, assigned, min_gap=min_gap, level=level) if both else None
+    reach = _reach(known, assigned, of, min_gap=min_gap, level=level)
+    never = int((reach["n"] - reach["reached"])[reach[of] == ANY].sum())
+    strangers = int(cells.loc[cells["_segment"] < 0, "contacts"].sum())
     return Exposure(
         reach=reach,
-        consistency=pd.DataFrame() if consistency is None else consistency,
+        consistency=_consistency(known, assigned, of, min_gap=min_gap, level=level),
         of=of,
         min_gap=min_gap,
         level=level,
-        notes=_notes(strangers, assigned, cells, min_gap),
+        notes=_notes(strangers, never, min_gap),
     )
+
+
+def _cells(rows: nw.LazyFrame, of: str, *, both: bool) -> pd.DataFrame:
+    """Return sums over customers by segment, value and, where there are both, touchpoint.
+
+    A customer comes in several cells. `people` and `squares` are shares of the customer and of the
+    square of the customer's contacts: they add up to whole ones over the cells of a value,
+    `all_people` and `all_squares` over all cells.
+    """
+    keys = ["_segment", f"_{of}", *(["_touchpoint"] if both else [])]
+    cells = rows.group_by("customer_id", *keys).agg(nw.len().alias("contacts"))
+    cells = cells.with_columns(nw.col("contacts").cast(nw.Float64))
+    contacts = nw.col("contacts")
+    cells = cells.with_columns(
+        here=contacts.sum().over("customer_id", f"_{of}"), total=contacts.sum().over("customer_id")
+    )
+    here, total = nw.col("here"), nw.col("total")
+    cells = cells.with_columns(
+        people=contacts / here,
+        squares=contacts * here,
+        all_people=contacts / total,
+        all_squares=contacts * total,
+    )
+    sums = ("contacts", "people", "squares", "all_people", "all_squares")
+    return collect(
+        cells.group_by(*keys).agg(nw.len().alias("reached"), *(nw.col(name).sum() for name in sums))
+    ).astype({"_segment": "int64", "reached": "int64"})
 
 
 def _check_of(touchpoints: Touchpoints, of: str, messages: Sequence[str] | None) -> None:
@@ -247,18 +267,27 @@ def _reach(
     cells: pd.DataFrame, assigned: pd.Series, of: str, *, min_gap: float, level: float
 ) -> pd.DataFrame:
     """Return one row per segment and value: shares, contacts and gaps with their intervals."""
-    by_value = cells.groupby([cells.index, f"_{of}"])["contacts"].sum().unstack(fill_value=0)
-    by_value.insert(0, ANY, by_value.sum(axis=1))
-    contacts = by_value.reindex(assigned.index, fill_value=0).astype("float64")
     names = list(assigned.cat.categories)
     n = assigned.value_counts(sort=False).to_numpy()[:, None]
-    reached = (contacts > 0).groupby(assigned, observed=False).sum().to_numpy()
-    mean = contacts.groupby(assigned, observed=False).mean().to_numpy()
-    sd = contacts.groupby(assigned, observed=False).std().fillna(0).to_numpy()
+
+    def table(by_value: str, overall: str) -> pd.DataFrame:
+        values = cells.pivot_table(
+            index="_segment", columns=f"_{of}", values=by_value, aggfunc="sum", fill_value=0.0
+        ).reindex(range(len(names)), fill_value=0.0)
+        every = cells.groupby("_segment")[overall].sum().reindex(range(len(names)), fill_value=0.0)
+        values.insert(0, ANY, every)
+        return values
+
+    levels = table("contacts", "contacts").columns
+    reached = table("people", "all_people").round().astype("int64").to_numpy()
+    contacts = table("contacts", "contacts").to_numpy()
+    squares = table("squares", "all_squares").to_numpy()
+    mean = contacts / n
+    sd = np.sqrt(np.maximum(squares - contacts * mean, 0) / np.maximum(n - 1, 1))
     low, high = wilson(reached, n, level=level)
     contacts_low, contacts_high = mean_interval(mean, sd, n, level=level)
     others, n_others = reached.sum(axis=0) - reached, n.sum() - n
-    tests = len(names) * (contacts.shape[1])
+    tests = reached.size
     with np.errstate(divide="ignore", invalid="ignore"):
         elsewhere = others / n_others
     gap_low, gap_high = newcombe(reached, n, others, n_others, level=1 - (1 - level) / tests)
@@ -281,22 +310,24 @@ def _reach(
         "gap_high": gap_high,
         "coverage": coverage,
     }
-    index = pd.MultiIndex.from_product([names, contacts.columns], names=["segment", of])
+    index = pd.MultiIndex.from_product([names, levels], names=["segment", of])
     table = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index=index)
     table = table.reset_index().astype({"n": "int64", "reached": "int64", "coverage": "str"})
     return table.astype({"segment": pd.CategoricalDtype(names, ordered=True)})
 
 
 def _consistency(
-    cells: pd.DataFrame, assigned: pd.Series, *, min_gap: float, level: float
+    cells: pd.DataFrame, assigned: pd.Series, of: str, *, min_gap: float, level: float
 ) -> pd.DataFrame:
     """Return how evenly each touchpoint reaches each segment through the channels that carry it."""
-    people = pd.DataFrame({"segment": assigned.reindex(cells.index), **cells})
-    reached = people.groupby(["segment", "_touchpoint", "_channel"], observed=False).size()
-    reached = reached.unstack()
+    if of != "channel" or "_touchpoint" not in cells:
+        return pd.DataFrame()
+    n = assigned.value_counts(sort=False)
+    segment = pd.CategoricalIndex(n.index[cells["_segment"]], name="segment")
+    reached = cells.groupby([segment, "_touchpoint", "_channel"], observed=False)["reached"].sum()
+    reached = reached.unstack(fill_value=0)
     carried = reached.groupby(level="_touchpoint").sum().gt(0)
     carried = carried[carried.sum(axis=1) > 1]
-    n = assigned.value_counts(sort=False)
     adjusted = 1 - (1 - level) / max(len(n) * int(carried.to_numpy().sum()), 1)
     rows = []
     for (segment, touchpoint), counts in reached.iterrows():
@@ -323,10 +354,7 @@ def _consistency(
     return pd.DataFrame(rows)
 
 
-def _notes(
-    strangers: int, assigned: pd.Series, cells: pd.DataFrame, min_gap: float
-) -> tuple[str, ...]:
-    never = len(assigned) - cells.index.nunique()
+def _notes(strangers: int, never: int, min_gap: float) -> tuple[str, ...]:
     rule = f"coverage: a share at least {min_gap:.0%} from that of all other customers, with an"
     notes = [f"{rule} interval on one side of 0 that holds for all gaps together."]
     if never:

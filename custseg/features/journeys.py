@@ -37,7 +37,7 @@ def journey_features(
     touchpoints: Touchpoints,
     as_of: Any = None,
     *,
-    windows: Sequence[int] = (90, 365),
+    windows: Sequence[int] = (30, 90, 365),
     stages: StageOrder = None,
     max_values: int = 20,
 ) -> pd.DataFrame:
@@ -71,9 +71,9 @@ def journey_features(
         - `touchpoint_{value}_count`, `_count_{w}d`, `_share` (of all contacts) and `_recency`
           (whole days since the last one; missing if there was none), and the same for each channel
           as `contact_channel_{value}_...`; what is missing or blank counts as ``"(missing)"``.
-        - `touchpoints_used` and `contact_channels_used` (distinct ones), `first_touchpoint`,
-          `last_touchpoint`, `first_contact_channel`, `last_contact_channel` (of several at the
-          same moment the first, or last, in alphabetical order).
+        - `touchpoints_used` and `contact_channels_used` (distinct ones, ``"(other)"`` as one),
+          `first_touchpoint`, `last_touchpoint`, `first_contact_channel`, `last_contact_channel`
+          (of several at the same moment the first, or last, in alphabetical order).
         - with stages: `stage_{name}_reached` (0/1), `stages_reached`, `furthest_stage` (where the
           customer dropped off so far), `last_stage`, `days_{a}_to_{b}` from the first contact in a
           stage to the first in the next (below 0 if that came earlier), `stage_changes`,
@@ -133,7 +133,6 @@ def journey_features(
         rows = rows.with_columns(plan.position.alias("_stage_position"))
     levels = {}
     for role in named:
-        rows = rows.with_columns(nw.col(f"_{role}").alias(f"_all_{role}"))
         rows, levels[role] = bundle(rows, role, counts[role], max_values)
     table = _count(rows, levels, plan, day, windows)
     found: _Found = _contacts(table, day, windows)
@@ -152,7 +151,7 @@ def journey_features(
 
 def _check_windows(windows: Sequence[int]) -> list[int]:
     if isinstance(windows, str) or not isinstance(windows, Sequence):
-        raise ParameterError(f"windows is {windows!r}, but must be days, such as (90, 365).")
+        raise ParameterError(f"windows is {windows!r}, but must be days, such as (30, 90, 365).")
     for window in windows:
         check_number(window, "each of windows", ge=1, integer=True)
     return sorted(set(windows))
@@ -172,18 +171,18 @@ def _count(
         marks[f"in_{w}"] = (nw.col(DAY) > day - w).cast(nw.Int64)
         sums.append(f"in_{w}")
     for role, values in levels.items():
-        code = nw.lit(0)
-        for place, value in enumerate(values):
-            same = nw.col(f"_{role}") == value
-            code = code + same.cast(nw.Int64) * place
-            marks[f"{role}_{place}"] = same.cast(nw.Int64)
-            marks[f"{role}_{place}_day"] = nw.when(same).then(nw.col(DAY))
-            sums.append(f"{role}_{place}")
-            highest.append(f"{role}_{place}_day")
+        rows = rows.with_columns(_place(role, values).alias(f"{role}_place"))
+        place = nw.col(f"{role}_place")
+        for code in range(len(values)):
+            marks[f"{role}_{code}"] = (place == code).cast(nw.Int64)
+            marks[f"{role}_{code}_day"] = nw.when(place == code).then(nw.col(DAY))
+            sums.append(f"{role}_{code}")
+            highest.append(f"{role}_{code}_day")
             for w in windows:
-                marks[f"{role}_{place}_{w}"] = (same & (nw.col(DAY) > day - w)).cast(nw.Int64)
-                sums.append(f"{role}_{place}_{w}")
-        marks[f"{role}_key"] = nw.col(MOMENT) * len(values) + code
+                recent = (place == code) & (nw.col(DAY) > day - w)
+                marks[f"{role}_{code}_{w}"] = recent.cast(nw.Int64)
+                sums.append(f"{role}_{code}_{w}")
+        marks[f"{role}_key"] = nw.col(MOMENT) * len(values) + place
         lowest.append(f"{role}_key")
         highest.append(f"{role}_key")
     if plan:
@@ -200,13 +199,19 @@ def _count(
         .agg(
             nw.len().alias("contacts"),
             nw.col(DAY).n_unique().alias("days"),
-            *(nw.col(f"_all_{role}").n_unique().alias(f"{role}_kinds") for role in levels),
             *(nw.col(name).sum() for name in sums),
             *(nw.col(name).min().alias(f"{name}_min") for name in lowest),
             *(nw.col(name).max().alias(f"{name}_max") for name in highest),
         )
     )
     return table.set_index(plain_ids(table["customer_id"])).drop(columns="customer_id")
+
+
+def _place(role: str, values: list[str]) -> nw.Expr:
+    """Return the position of a contact's value, as a whole number that is fast to compare."""
+    same = ((nw.col(f"_{role}") == value).cast(nw.Int64) for value in values)
+    parts = [mark * place for place, mark in enumerate(same)]
+    return sum(parts[1:], parts[0])
 
 
 def _contacts(table: pd.DataFrame, day: int, windows: list[int]) -> _Found:
@@ -242,10 +247,10 @@ def _values(
         found[f"{name}_share"] = (count / table["contacts"], "share", f"share of {what}")
         since = day - table[f"{role}_{place}_day_max"].astype("float64")
         found[f"{name}_recency"] = (since, "count", f"days since the last of the {what}")
-    kinds = table[f"{role}_kinds"].astype("int64")
-    if MISSING in levels:
-        kinds = kinds - (found[f"{prefix}_{MISSING}_count"][0] > 0)
-    found[f"{prefix}s_used"] = (kinds, "count", f"number of distinct {role}s")
+    counts = [found[f"{prefix}_{value}_count"][0] for value in levels if value != MISSING]
+    kinds = sum((count > 0).astype("int64") for count in counts)
+    rest = ", any other as one" if OTHER in levels else ""
+    found[f"{prefix}s_used"] = (kinds, "count", f"number of distinct {role}s{rest}")
     for end, which in (("min", "first"), ("max", "last")):
         code = np.mod(table[f"{role}_key_{end}"].to_numpy(dtype="int64"), len(levels))
         touch = pd.Series(np.array(levels, dtype=object)[code], index=table.index, dtype="str")
