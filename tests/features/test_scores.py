@@ -10,6 +10,7 @@ import custseg as cs
 from custseg import errors
 from custseg.features.dictionary import describe_columns
 from custseg.features.scores import RFM_CELLS, rfm_scores
+from custseg.plots.features import rfm_cells
 
 QUIET = pytest.mark.filterwarnings("ignore:.*bins instead of:UserWarning")
 
@@ -189,6 +190,30 @@ def test_scores_of_counted_lines(shop: "cs.datasets.Shop") -> None:
     lost = counted[scores["cell"] == "lost"]
     assert best["recency"].max() < lost["recency"].min()
     assert best["frequency"].min() > lost["frequency"].max()
+
+
+def test_the_picture_counts_every_customer_once_and_names_every_cell() -> None:
+    table = customers()
+    scores = rfm_scores(table)
+    ax = rfm_cells(scores, table.iloc[::-1])
+    texts = [text.get_text() for text in ax.texts]
+    assert sum(int(text) for text in texts if text.isdigit()) == len(table)
+    assert {text for text in texts if not text.isdigit()} == set(scores["cell"])
+    square = table["monetary"][(scores["r_score"] == 2) & (scores["f_score"] == 3)]
+    drawn = ax.collections[0].get_array()
+    assert drawn[2, 1] == pytest.approx(square.median())
+    assert ax.get_xlabel().startswith("recency score")
+
+
+def test_the_picture_leaves_empty_squares_blank_and_takes_money_below_zero() -> None:
+    table = customers(12)
+    table["monetary"] -= table["monetary"].max()
+    ax = rfm_cells(rfm_scores(table, 3), table)
+    squares = ax.collections[0].get_array()
+    assert squares.shape == (3, 3)
+    assert squares.mask.sum() == 9 - sum(text.get_text().isdigit() for text in ax.texts)
+    with pytest.raises(errors.ColumnError, match="scores has no columns 'r_score'"):
+        rfm_cells(table, table)
 
 
 @pytest.mark.parametrize(
