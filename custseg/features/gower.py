@@ -11,7 +11,8 @@ from joblib import cpu_count
 from numpy.typing import ArrayLike, NDArray
 
 from custseg._kernels.gower import BLOCK, between, square_band
-from custseg.errors import DataError, ParameterError, check_columns, check_number
+from custseg.errors import DataError, check_columns
+from custseg.features._families import column_weights
 from custseg.features._levels import (
     in_order,
     look_ordered,
@@ -158,7 +159,7 @@ def learn(
     if frame.empty:
         raise DataError(f"the table is empty: {len(frame)} rows, {frame.shape[1]} columns.")
     kinds = read_kinds(frame, dictionary)
-    shares = _weights(kinds, weights)
+    shares = column_weights(kinds, weights)
     return [_comparison(frame[name], kinds[name], shares[name]) for name in kinds if shares[name]]
 
 
@@ -239,27 +240,6 @@ def _check_memory(n: int) -> None:
             f"the dissimilarities of {n:,} customers need {n * n * 8 / 1e9:,.3g} GB, and this "
             f"machine has {gigabytes:,.3g}. Take a sample of customers."
         )
-
-
-def _weights(kinds: Mapping[Any, Known], weights: Mapping[Any, float] | None) -> dict[Any, float]:
-    """Return the weight of every column."""
-    given = dict(weights or {})
-    for name, weight in given.items():
-        check_number(weight, f"the weight of {name!r}", ge=0)
-    found = dict.fromkeys(kinds, 1.0)
-    for name in [name for name in given if name not in kinds]:
-        members = [column for column, known in kinds.items() if known.family == name]
-        if not members:
-            families = sorted({known.family for known in kinds.values() if known.family})
-            check_columns([*kinds, *families], [name], where="the customer table with its families")
-        twice = [column for column in members if column in given]
-        if twice:
-            raise ParameterError(f"{twice[0]!r} has a weight itself and with its family {name!r}.")
-        found |= dict.fromkeys(members, given[name] / len(members))
-    found |= {name: float(weight) for name, weight in given.items() if name in kinds}
-    if not any(found.values()):
-        raise ParameterError("all weights are 0, but at least one must be positive.")
-    return found
 
 
 def _comparison(values: pd.Series, known: Known, weight: float) -> Comparison:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from scipy.stats import skew
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
@@ -40,7 +41,12 @@ def test_the_treatment_of_every_column_is_chosen_by_the_stated_rule():
     assert encoder.constant_ == ["store"]
     numbers = customers.astype(float)
     np.testing.assert_allclose(encoder.skewness_, [*skew(numbers.iloc[:, :4]), 0], rtol=1e-10)
-    assert repr(encoder).startswith("Encoder: age (standardised); monetary (log1p, standardised)")
+    assert repr(encoder) == (
+        "Encoder: age (standardised); monetary (log1p, standardised); balance (standardised); "
+        "member (standardised); store (constant, encoded as 0)\n"
+        "note: the kind of age, monetary, balance, member, store was inferred from the type; "
+        "Encoder(dictionary=...) states it."
+    )
     assert encoder._repr_mimebundle_() == {"text/plain": repr(encoder)}
 
 
@@ -88,7 +94,8 @@ def test_columns_are_found_by_name_and_nullable_types_are_numbers():
 
 def test_it_is_a_scikit_learn_transformer():
     encoder = Encoder(max_skewness=2.5)
-    assert clone(encoder).get_params() == {"max_skewness": 2.5}
+    assert clone(encoder).get_params()["max_skewness"] == 2.5
+    assert repr(encoder) == "Encoder(max_skewness=2.5)"
     customers = shoppers()
     framed = encoder.set_output(transform="pandas").fit_transform(customers)
     assert framed.index.equals(customers.index)
@@ -101,7 +108,7 @@ def test_it_is_a_scikit_learn_transformer():
     ("change", "words"),
     [
         ({"age": ["young"] * 200}, ["'age'", "text", "'young'", "pandas.to_numeric"]),
-        ({"age": pd.date_range("2020-01-01", periods=200)}, ["'age'", "dates"]),
+        ({"age": pd.date_range("2020-01-01", periods=200)}, ["'age'", "dates", "days first"]),
         ({"age": [np.nan, np.nan, *range(198)]}, ["'age'", "2 missing (NaN) of 200", "Fill"]),
         ({"age": [np.inf, np.nan, *range(198)]}, ["1 missing (NaN) and 1 infinite of 200"]),
         ({"age": [1e200, -1.0, *range(198)]}, ["'age'", "too large"]),
@@ -120,13 +127,35 @@ def test_bad_tables_and_parameters():
         Encoder().fit(shoppers().iloc[:0])
     with pytest.raises(DataError, match="not 1 dimensions"):
         Encoder().fit([1, 2, 3])
-    with pytest.raises(ParameterError, match="max_skewness is -1"):
-        Encoder(max_skewness=-1).fit(shoppers())
+    with pytest.raises(DataError, match="sparse input is not supported"):
+        Encoder().fit(csr_array(np.eye(3)))
+    with pytest.raises(DataError, match="X has 3 features, but Encoder is expecting 2"):
+        Encoder().fit(np.eye(2)).transform(np.eye(3))
+    with pytest.raises(DataError, match=r"5 columns are needed, not the shape \(2, 4\)"):
+        Encoder().fit(shoppers()).inverse_transform(np.ones((2, 4)))
     encoder = Encoder().fit(shoppers())
     with pytest.raises(ColumnError, match=r"no column 'monetary'\. Did you mean 'monetry'"):
         encoder.transform(shoppers().rename(columns={"monetary": "monetry"}))
     with pytest.raises(DataError, match="'monetary' has the negative value -3"):
         encoder.transform(shoppers().assign(monetary=-3.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_skewness": -1}, "max_skewness is -1"),
+        ({"winsorize": 0.5}, "winsorize is 0.5"),
+        ({"min_frequency": 1}, "min_frequency is 1"),
+        ({"missing": "imputed"}, "Did you mean 'impute'"),
+        ({"family_weights": "equal"}, "family_weights is 'equal'"),
+        ({"family_weights": {"value": 0}}, "the weight of the family 'value' is 0"),
+        ({"family_weights": "balanced"}, "5 have none: 'age', 'monetary'"),
+        ({"dictionary": ["age"]}, "dictionary is a list"),
+    ],
+)
+def test_bad_parameters_are_named(options, words):
+    with pytest.raises(ParameterError, match=words):
+        Encoder(**options).fit(shoppers())
 
 
 def test_a_table_without_columns_has_an_empty_matrix():
