@@ -138,7 +138,9 @@ def test_bad_joins_are_named() -> None:
     numbers = pd.DataFrame({"customer_id": [1, 2]})
     with pytest.raises(errors.DataError, match="ids of left are text and those of right are not"):
         audit_join(PEOPLE, numbers)
-    with pytest.raises(errors.ColumnError, match=r"has no column 'customer_id'.*'customer'"):
+    with pytest.raises(
+        errors.ColumnError, match=r"'right' has no column 'customer_id'.*'customer'"
+    ):
         audit_join(PEOPLE, numbers.rename(columns={"customer_id": "customer"}))
     with pytest.raises(errors.ParameterError, match=r"expect is 'one_to_one'.*'one-to-one'"):
         audit_join(PEOPLE, ORDERS, expect="one_to_one")

@@ -1,10 +1,11 @@
 """Roles, audit and cleaning: every row is accounted for."""
 
+from importlib import import_module
+from inspect import signature
+
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import custseg as cs
 from custseg import errors
@@ -58,24 +59,29 @@ def test_the_audit_counts_every_check_and_sets_each_row_aside_once() -> None:
         "duplicates": 1,
         "missing_id": 2,
         "missing_timestamp": 1,
+        "impossible_date": 0,
         "future": 0,
+        "unmatched_returns": 0,
+        "partial_returns": 0,
         "returns": 1,
         "nonpositive": 2,
         "missing_amount": 1,
         "non_products": 2,
+        "missing_order_id": 0,
+        "inconsistent_labels": 0,
+        "outliers": 0,
     }
     assert frame.set_index("check").loc["returns", "examples"] == ("C1",)
     assert frame.set_index("check").loc["missing_id", "share"] == pytest.approx(2 / 11)
-    assert audit.rows_set_aside.to_dict() == {
-        "duplicates": 0,
+    assert audit.rows_set_aside[lambda n: n > 0].to_dict() == {
         "missing_id": 2,
         "missing_timestamp": 1,
-        "future": 0,
         "returns": 1,
         "nonpositive": 2,
         "missing_amount": 1,
-        "non_products": 0,
     }
+    assert list(audit.rows_set_aside.index) == list(audit.remedies.index) == list(frame["check"])
+    assert audit.remedies.str.len().min() > 10
     assert (audit.rows_in, audit.rows_used) == (11, 4)
 
 
@@ -94,33 +100,6 @@ def test_clean_leaves_what_the_audit_says() -> None:
     assert cleaned.audit().rows_in == tx.audit().rows_used
     assert cleaned.clean().account.rows_set_aside.sum() == 0
     assert tx.account is None
-
-
-@given(
-    policies=st.fixed_dictionaries(
-        {
-            name: st.sampled_from(["drop", "keep"])
-            for name in (
-                "duplicates",
-                "returns",
-                "nonpositive",
-                "missing_id",
-                "future",
-                "non_products",
-            )
-        }
-    ),
-    rows=st.lists(st.integers(0, len(LINES) - 1), min_size=1, max_size=30),
-)
-@settings(max_examples=40, deadline=None)
-def test_rows_in_are_rows_used_and_rows_set_aside(
-    policies: dict[str, str], rows: list[int]
-) -> None:
-    tx = transactions(LINES.iloc[rows])
-    audit = tx.audit(**policies)
-    assert audit.rows_in == len(rows) == audit.rows_used + audit.rows_set_aside.sum()
-    if audit.rows_used:
-        assert tx.clean(**policies).audit(**policies).rows_in == audit.rows_used
 
 
 def test_nothing_left_is_an_error_with_the_account() -> None:
@@ -203,26 +182,24 @@ def test_source_columns_with_the_name_of_a_role_do_no_harm() -> None:
     assert tx.audit().rows_used == 4
 
 
+def test_a_source_column_with_the_name_of_a_role_is_no_role() -> None:
+    lines = LINES.assign(product="one", quantity="two")
+    tx = cs.Transactions(
+        lines, customer_id="Customer", timestamp="When", amount="Price", order_id="Order"
+    )
+    assert "non_products" not in set(tx.audit().to_frame()["check"])
+    with pytest.raises(errors.ColumnError, match="needs the role product: name the column"):
+        tx.audit(returns="net")
+
+
 @pytest.mark.parametrize(
-    ("table", "checks"),
-    [
-        (
-            cs.Touchpoints(LINES, customer_id="Customer", timestamp="When"),
-            {"duplicates": 1, "missing_id": 2, "missing_timestamp": 1, "future": 0},
-        ),
-        (
-            cs.Survey(LINES, customer_id="Customer", items=["Pieces"]),
-            {"duplicates": 1, "missing_id": 2},
-        ),
-        (cs.Customers(LINES, customer_id="Customer"), {"duplicates": 1, "missing_id": 2}),
-        (cs.Experiment(LINES, arm="Customer"), {"duplicates": 1, "missing_arm": 1}),
-    ],
+    "kind", [cs.Transactions, cs.Touchpoints, cs.Survey, cs.Customers, cs.Experiment]
 )
-def test_the_other_tables_mark_and_keep(table: cs.Survey, checks: dict[str, int]) -> None:
-    audit = table.audit()
-    frame = audit.to_frame()
-    assert dict(zip(frame["check"], frame["rows"], strict=True)) == checks
-    assert (audit.rows_in, audit.rows_used) == (11, 11)
+def test_the_defaults_of_clean_are_those_of_the_audit(kind: type) -> None:
+    options = import_module(kind.__module__).POLICIES
+    parameters = signature(kind.clean).parameters
+    defaults = {name: value.default for name, value in parameters.items() if name != "self"}
+    assert defaults == {name: allowed[0] for name, allowed in options.items()} | {"as_of": None}
 
 
 def test_displays_show_no_ids() -> None:

@@ -9,7 +9,7 @@ from custseg.joins import JoinAudit
 
 
 def audit(result: Audit, *, ax: Axes | None = None) -> Axes:
-    """Draw what each check marks, as a share of the rows, by whether the rows are dropped or kept.
+    """Draw what each check marks, as a share of the rows, by what is done with these rows.
 
     Parameters
     ----------
@@ -26,8 +26,12 @@ def audit(result: Audit, *, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots()[1]
     found = result.checks[result.checks["rows"] > 0].iloc[::-1]
     palette = sns.color_palette("colorblind")
-    colours = found["action"].map({"drop": palette[3], "keep": palette[7]})
-    bars = ax.barh(found["check"], 100 * found["share"], color=list(colours))
+    colours = {"drop": palette[3], "keep": palette[7]}
+    bars = ax.barh(
+        found["check"],
+        100 * found["share"],
+        color=[colours.get(action, palette[0]) for action in found["action"]],
+    )
     ax.bar_label(
         bars,
         [
