@@ -4,7 +4,8 @@ Local frames and files go to the in-process DuckDB, so that one set of semantics
 them; PySpark frames and Ibis tables run where they are.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import narwhals as nw
 
-from custseg.errors import DataError, MissingFileError, ParameterError, nearest
+from custseg.errors import ColumnError, DataError, MissingFileError, ParameterError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,15 +38,19 @@ def to_lazy(data: Any) -> nw.LazyFrame:
         A pandas, Polars or PyArrow table, a DuckDB relation, a PySpark frame, an Ibis table, or
         the path of a CSV or Parquet file. The index of a pandas frame counts as a column where it
         has a name. Times with a zone become the wall time of that zone;
-        in DuckDB relations and files, which keep instants only, the wall time in UTC.
+        in DuckDB relations and files, which keep instants only, the wall time in UTC. PySpark and
+        Ibis tables are left to the zone of their session.
 
     Returns
     -------
     narwhals.LazyFrame
-        The same rows and columns. Nothing is read yet, and `data` is not changed.
+        The same rows and columns; NaN counts as missing. Nothing is read yet, and `data` is not
+        changed.
 
     Raises
     ------
+    ColumnError
+        If the name of a column of a PySpark frame has a dot or a backtick.
     MissingFileError
         If `data` is a path and there is no such file.
     DataError
@@ -59,9 +64,9 @@ def to_lazy(data: Any) -> nw.LazyFrame:
     ['customer_id', 'spend']
     """
     if isinstance(data, str | Path):
-        return _from_relation(_read(Path(data)))
+        data = _read(Path(data))
     if isinstance(data, duckdb.DuckDBPyRelation):
-        return _from_relation(data)
+        return _without_nan(_from_relation(data))
     try:
         frame = nw.from_native(data)
     except TypeError:
@@ -73,7 +78,9 @@ def to_lazy(data: Any) -> nw.LazyFrame:
         ) from None
     if isinstance(frame, nw.LazyFrame) and frame.implementation.is_polars():
         frame = frame.collect()
-    return frame if isinstance(frame, nw.LazyFrame) else _from_local(frame)
+    if frame.implementation.is_spark_like():
+        _refuse_paths(frame.collect_schema().names())
+    return _without_nan(frame if isinstance(frame, nw.LazyFrame) else _from_local(frame))
 
 
 def collect(lazy: nw.LazyFrame) -> "pd.DataFrame":
@@ -96,7 +103,48 @@ def collect(lazy: nw.LazyFrame) -> "pd.DataFrame":
        spend
     0    3.5
     """
+    if lazy.implementation.is_spark_like():  # its road to pandas fetches row by row
+        return lazy.collect(backend="pyarrow").to_pandas()
     return lazy.collect(backend="pandas").to_native()
+
+
+def beside(table: "pd.DataFrame", lazy: nw.LazyFrame) -> nw.LazyFrame:
+    """Return a small pandas frame as a table where another one lives, to be joined with it.
+
+    Parameters
+    ----------
+    table
+        A pandas frame; its index is left out.
+    lazy
+        A lazy Narwhals frame.
+
+    Returns
+    -------
+    narwhals.LazyFrame
+        The rows of `table`, in the connection or session of `lazy`.
+
+    Examples
+    --------
+    >>> import duckdb
+    >>> import pandas as pd
+    >>> elsewhere = to_lazy(duckdb.connect().sql("SELECT 7 AS customer_id, 3.5 AS spend"))
+    >>> groups = beside(pd.DataFrame({"customer_id": [7], "segment": ["A"]}), elsewhere)
+    >>> collect(elsewhere.join(groups, on="customer_id"))
+       customer_id  spend segment
+    0            7    3.5       A
+    """
+    native = lazy.to_native()
+    if isinstance(native, duckdb.DuckDBPyRelation):
+        custseg_rows = table  # noqa: F841 (the query finds it by its name)
+        return nw.from_native(native.query("custseg_other", "FROM custseg_rows"))
+    import pyarrow as pa
+
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    if lazy.implementation.is_spark_like():
+        return nw.from_native(native.sparkSession.createDataFrame(rows))
+    import ibis
+
+    return nw.from_native(ibis.memtable(rows))
 
 
 def text_to_time(lazy: nw.LazyFrame, column: str, *, what: str) -> nw.LazyFrame:
@@ -125,7 +173,8 @@ def text_to_time(lazy: nw.LazyFrame, column: str, *, what: str) -> nw.LazyFrame:
     """
     relation = lazy.to_native()
     if not isinstance(relation, duckdb.DuckDBPyRelation):
-        raise DataError(f"{what} holds text. Cast it to a timestamp in your own engine first.")
+        kind = lazy.collect_schema()[column]
+        raise DataError(f"{what} holds {kind}. Cast it to a timestamp in your own engine first.")
     name = '"' + column.replace('"', '""') + '"'
     text = f"nullif(trim(CAST({name} AS VARCHAR)), '')"
     parsed = _time_parser(relation.filter(f"{text} IS NOT NULL"), text)
@@ -255,6 +304,25 @@ def _from_local(frame: nw.DataFrame) -> nw.LazyFrame:
     if zoned:
         frame = frame.with_columns(nw.col(*zoned).dt.replace_time_zone(None))
     return nw.from_native(duckdb.from_arrow(frame.to_arrow()))
+
+
+def _refuse_paths(names: Sequence[str]) -> None:
+    """Refuse names that Spark reads as the path of a field."""
+    unclear = [name for name in names if "." in name or "`" in name]
+    if unclear:
+        raise ColumnError(
+            f"Spark reads the name of column {unclear[0]!r} as a path. Rename it first, for "
+            f"example with table.withColumnRenamed({unclear[0]!r}, "
+            f"{unclear[0].replace('.', '_').replace('`', '_')!r})."
+        )
+
+
+def _without_nan(frame: nw.LazyFrame) -> nw.LazyFrame:
+    floats = [name for name, kind in frame.collect_schema().items() if kind.is_float()]
+    # DuckDB takes is_nan() for never true in a Parquet file whose statistics leave NaN out.
+    known = {name: nw.col(name).is_finite() | (nw.col(name).abs() == math.inf) for name in floats}
+    values = [nw.when(mark).then(nw.col(name)).alias(name) for name, mark in known.items()]
+    return frame.with_columns(*values) if values else frame
 
 
 def _without_zones(frame: "pd.DataFrame") -> "pd.DataFrame":

@@ -10,7 +10,12 @@ import pandas as pd
 import pytest
 
 from custseg import errors
-from custseg._engine import collect, day_number, from_day, text_to_time, to_day, to_lazy
+from custseg._engine import beside, collect, day_number, from_day, text_to_time, to_day, to_lazy
+
+pytestmark = [  # what Ibis asks of DuckDB and pandas is deprecated there
+    pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The 'future.infer_string' option is deprecated"),
+]
 
 VISITS = pd.DataFrame(
     {
@@ -47,8 +52,6 @@ def visits(request: pytest.FixtureRequest, tmp_path: Path) -> object:
     return path
 
 
-@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:The 'future.infer_string' option is deprecated")
 def test_every_kind_of_table_gives_the_same_rows(visits: object) -> None:
     read = collect(to_lazy(visits).select("customer", "spend", day=day_number("time")))
     read = read.sort_values("day", ignore_index=True)
@@ -65,6 +68,14 @@ def test_day_number_is_the_calendar_day_over_four_centuries() -> None:
     assert [from_day(day) for day in got] == days
 
 
+def test_text_is_parsed_only_where_the_rules_for_it_are_ours() -> None:
+    rows = pytest.importorskip("pyarrow").table({"when": ["2024-01-31"], "day": [20240131]})
+    frame = to_lazy(pytest.importorskip("ibis").duckdb.connect().create_table("rows", rows))
+    for column, kind in (("when", "String"), ("day", "Int64")):
+        with pytest.raises(errors.DataError, match=f"'{column}' holds {kind}. Cast it to a time"):
+            text_to_time(frame, column, what=f"column {column!r}")
+
+
 def test_times_with_a_zone_count_by_their_own_calendar() -> None:
     late = pd.to_datetime(["2024-01-01 23:30"]).tz_localize("America/New_York")
     table = pd.DataFrame({"t": late})
@@ -79,6 +90,51 @@ def test_a_file_with_instants_counts_in_utc_whatever_the_session_says(tmp_path: 
     duckdb.from_df(pd.DataFrame({"t": late})).write_parquet(str(path))
     day = collect(to_lazy(path).select(day=day_number("t")))["day"][0]
     assert from_day(day) == dt.date(2024, 1, 2)
+
+
+@pytest.mark.parametrize("kind", ["polars", "pyarrow", "duckdb", "parquet", "ibis"])
+def test_nan_counts_as_missing_and_infinity_does_not(kind: str, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    spend = np.array([1.0, np.nan, np.inf, -np.inf, 5.0])
+    table = pa.table({"spend": spend, "small": spend.astype("float32"), "whole": range(5)})
+    match kind:
+        case "polars":
+            data = pytest.importorskip("polars").from_arrow(table)
+        case "pyarrow":
+            data = table
+        case "duckdb":
+            data = duckdb.connect().from_arrow(table)
+        case "parquet":  # whose statistics say nothing of NaN
+            data = tmp_path / "spend.parquet"
+            pytest.importorskip("pyarrow.parquet").write_table(table, data)
+        case "ibis":
+            data = pytest.importorskip("ibis").duckdb.connect().create_table("spend", table)
+    found = collect(to_lazy(data).select("spend", "small", "whole"))
+    for name in ("spend", "small"):
+        assert found[name].isna().tolist() == [False, True, False, False, False]
+        assert found[name].dropna().tolist() == [1.0, np.inf, -np.inf, 5.0]
+    counted = to_lazy(data).select(nw.col("spend").count(), nw.col("small").max())
+    assert collect(counted).iloc[0].tolist() == [4, np.inf]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "duckdb", "elsewhere", "ibis"])
+def test_a_small_table_joins_where_the_large_one_lives(kind: str) -> None:
+    match kind:
+        case "pandas":
+            large = VISITS
+        case "duckdb":
+            large = duckdb.from_df(VISITS)
+        case "elsewhere":
+            large = duckdb.connect().from_df(VISITS)
+        case "ibis":
+            rows = pytest.importorskip("pyarrow").Table.from_pandas(VISITS)
+            large = pytest.importorskip("ibis").duckdb.connect().create_table("visits", rows)
+    lazy = to_lazy(large)
+    names = pd.DataFrame(
+        {"customer": ["ann", "bob", "o'brien"], "code": [1, 2, 3]}, index=[9, 9, 9]
+    )
+    joined = collect(lazy.join(beside(names, lazy), on="customer", how="inner"))
+    assert sorted(zip(joined["customer"], joined["code"], strict=True)) == [("ann", 1), ("bob", 2)]
 
 
 def test_the_given_frame_is_not_changed() -> None:

@@ -12,6 +12,8 @@ from custseg.errors import ColumnError, DataError, check_columns, check_option
 
 T = TypeVar("T")
 
+_SMALL_INTEGERS = (nw.Int8, nw.Int16, nw.Int32, nw.UInt8, nw.UInt16, nw.UInt32)
+
 _LISTS = ("items", "categories", "outcomes")
 _NO_ROLES = {"data", "_", "frame", "account", "rows", *_LISTS}
 
@@ -133,12 +135,21 @@ def _name_roles(frame: nw.LazyFrame, roles: dict[str, str], *, where: str) -> nw
     taken = {*roles, DAY, "amount"}
     others = [name for name in schema.names() if name not in roles.values()]
     return frame.select(
-        *(nw.col(column).alias(role) for role, column in roles.items()),
+        *(_plain(column, schema[column], role).alias(role) for role, column in roles.items()),
         *(
             nw.col(name).alias(f"{name}_source" if name.lower() in taken else name)
             for name in others
         ),
     )
+
+
+def _plain(column: str, kind: nw.dtypes.DType, role: str) -> nw.Expr:
+    """Return categories as their text, and whole-number ids in the one type all engines have."""
+    if isinstance(kind, nw.Enum | nw.Categorical):
+        return nw.col(column).cast(nw.String)
+    if role == "customer_id" and kind in _SMALL_INTEGERS:
+        return nw.col(column).cast(nw.Int64)
+    return nw.col(column)
 
 
 def refuse_empty(frame: nw.LazyFrame, *, where: str) -> None:
