@@ -135,8 +135,8 @@ def beside(table: "pd.DataFrame", lazy: nw.LazyFrame) -> nw.LazyFrame:
     """
     native = lazy.to_native()
     if isinstance(native, duckdb.DuckDBPyRelation):
-        custseg_rows = table  # noqa: F841 (the query finds it by its name)
-        return nw.from_native(native.query("custseg_other", "FROM custseg_rows"))
+        _custseg_beside = table  # noqa: F841 (the query finds it by its name)
+        return nw.from_native(native.query("custseg_other", "FROM _custseg_beside"))
     import pyarrow as pa
 
     rows = pa.Table.from_pandas(table, preserve_index=False)

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from custseg._engine import collect, to_lazy
+from custseg._engine import beside, collect
 from custseg.campaigns.metrics import Metric, Moments
 from custseg.errors import DataError, check_columns, check_option
 
@@ -217,24 +216,7 @@ def _with_codes(base: nw.LazyFrame, segments: pd.Series) -> nw.LazyFrame:
             "in the segments. Give both the same type."
         )
     codes = pd.DataFrame({"key": segments.index, "segment": segments.cat.codes.astype("int64")})
-    keys = {"left_on": "customer_id", "right_on": "key"}
-    try:
-        return base.join(_upload(codes, base), how="left", **keys)
-    except duckdb.InvalidInputException:  # a relation of another connection
-        base = to_lazy(collect(base))
-        return base.join(_upload(codes, base), how="left", **keys)
-
-
-def _upload(table: pd.DataFrame, like: nw.LazyFrame) -> nw.LazyFrame:
-    """Return a small table in the engine of another frame."""
-    if like.implementation.is_pyspark():
-        return nw.from_native(like.to_native().sparkSession.createDataFrame(table))
-    if like.implementation.is_ibis():
-        import ibis
-        import pyarrow as pa
-
-        return nw.from_native(ibis.memtable(pa.Table.from_pandas(table, preserve_index=False)))
-    return to_lazy(table)
+    return base.join(beside(codes, base), how="left", left_on="customer_id", right_on="key")
 
 
 def _sums(base: nw.LazyFrame, roles: Roles, shifts: dict[str, float]) -> pd.DataFrame:

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import duckdb
 import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from custseg._engine import collect, from_day, to_lazy
+from custseg._engine import beside, collect, from_day
 from custseg.audit import DAY
 from custseg.errors import DataError, ParameterError, nearest
 from custseg.features.transactions import last_day
@@ -212,25 +211,8 @@ def with_segments(rows: nw.LazyFrame, segments: pd.Series) -> nw.LazyFrame:
             f"{segments.index.dtype} in the segments. Give both the same type."
         )
     codes = pd.DataFrame({"_key": segments.index, "_segment": segments.cat.codes.astype("int64")})
-    keys = {"left_on": "customer_id", "right_on": "_key"}
-    try:
-        joined = rows.join(_upload(codes, rows), how="left", **keys)
-    except duckdb.InvalidInputException:  # a relation of another connection
-        rows = to_lazy(collect(rows))
-        joined = rows.join(_upload(codes, rows), how="left", **keys)
+    joined = rows.join(beside(codes, rows), how="left", left_on="customer_id", right_on="_key")
     return joined.with_columns(nw.col("_segment").fill_null(-1))
-
-
-def _upload(table: pd.DataFrame, like: nw.LazyFrame) -> nw.LazyFrame:
-    """Return a small table in the engine of another frame."""
-    if like.implementation.is_pyspark():
-        return nw.from_native(like.to_native().sparkSession.createDataFrame(table))
-    if like.implementation.is_ibis():
-        import ibis
-        import pyarrow as pa
-
-        return nw.from_native(ibis.memtable(pa.Table.from_pandas(table, preserve_index=False)))
-    return to_lazy(table)
 
 
 def clustered_wilson(
