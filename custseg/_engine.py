@@ -135,7 +135,7 @@ def beside(table: "pd.DataFrame", lazy: nw.LazyFrame) -> nw.LazyFrame:
     """
     native = lazy.to_native()
     if isinstance(native, duckdb.DuckDBPyRelation):
-        _custseg_beside = table  # noqa: F841 (the query finds it by its name)
+        _custseg_beside = table  # the query finds it by its name
         return nw.from_native(native.query("custseg_other", "FROM _custseg_beside"))
     import pyarrow as pa
 
