@@ -19,7 +19,8 @@ mpl.use("agg")
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")
 
-collect_ignore_glob = ["notebooks/src/*"]
+collect_ignore_glob = ["notebooks/src/*", "notebooks/exercises/*"]
+"""Sources are not tests; exercises hold nothing to compare, and their solutions are executed."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What every notebook shares: one set-up, figures in words, the versions it ran with.
+"""What every notebook shares: set-up, figures in words, checked answers, versions.
 
 Plotting packages are imported inside the functions, so that this module costs nothing.
 """
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from custseg.exercises import check as check
 from custseg.results import format_number
 
 if TYPE_CHECKING:

@@ -1,16 +1,23 @@
 """Write the notebooks: execute each source in ``notebooks/src`` and store it with its outputs.
 
+A source with solutions also gives the exercise of the same name in ``notebooks/exercises``.
+
 Run as ``python -m custseg.reporting.authoring [NAME ...]``.
 """
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from custseg.errors import CustsegError, MissingFileError, nearest
+from custseg.exercises import RECORD
+from custseg.reporting.exercises import write_exercise
 from custseg.reporting.figures import add_alternative_texts
 from custseg.reporting.series import missing_data
 
@@ -53,7 +60,7 @@ def read_source(source: Path) -> "NotebookNode":
 
 
 def execute(source: Path, target: Path) -> None:
-    """Execute a notebook's source and write the notebook with its outputs.
+    """Execute a notebook's source and write the notebook with its outputs, and its exercise.
 
     Parameters
     ----------
@@ -61,12 +68,14 @@ def execute(source: Path, target: Path) -> None:
         See `read_source`.
     target
         The ``.ipynb`` to write. Nothing in it depends on when or where it was executed. It is left
-        as it was when a cell fails.
+        as it was when a cell fails. The exercise goes to the folder ``exercises`` beside it.
 
     Raises
     ------
     CustsegError
         When a cell fails, with the cell and its error.
+    DataError
+        When the exercises are not as `write_exercise` needs them.
     """
     import nbformat
     from nbclient import NotebookClient
@@ -74,7 +83,11 @@ def execute(source: Path, target: Path) -> None:
     from tqdm import tqdm
 
     notebook = read_source(source)
-    with tqdm(total=len(notebook.cells), desc=source.stem, unit="cell") as progress:
+    with (
+        tqdm(total=len(notebook.cells), desc=source.stem, unit="cell") as progress,
+        TemporaryDirectory() as folder,
+    ):
+        record = Path(folder, "answers.jsonl")
         client = NotebookClient(
             notebook,
             kernel_name=KERNEL["name"],
@@ -86,12 +99,15 @@ def execute(source: Path, target: Path) -> None:
             ),
         )
         try:
-            client.execute()
+            client.execute(env=os.environ | {RECORD: str(record)})
         except (CellExecutionError, DeadKernelError) as error:
             raise CustsegError(f"{source.name} stopped: {error}") from error
         progress.update(progress.total - progress.n)
+        lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
+    answers = {name: entry for line in lines for name, entry in json.loads(line).items()}
     notebook.metadata.language_info.pop("version")
     add_alternative_texts(notebook)
+    write_exercise(notebook, target.parent / "exercises" / target.name, answers)
     nbformat.write(notebook, target)
 
 
