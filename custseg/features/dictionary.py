@@ -105,7 +105,7 @@ def describe_columns(
     0  frequency    count              transactions
     1     region  nominal  inferred from the values
     """
-    known = _entries(table.attrs.get("dictionary") if dictionary is None else dictionary)
+    known = read_entries(table.attrs.get("dictionary") if dictionary is None else dictionary)
     day = table.attrs.get("as_of") if as_of is None else str(as_of)
     rows = []
     for name in table.columns:
@@ -186,7 +186,7 @@ def _check_entry(name: object, family: str | None, kind: str) -> None:
     check_option(kind, f"the kind of {name!r}", KINDS)
 
 
-def _entries(dictionary: Any) -> dict[Any, Mapping[str, Any]]:
+def read_entries(dictionary: Dictionary | None) -> dict[Any, Mapping[str, Any]]:
     """Return column to entry; what was inferred, from a table that may look different now, goes."""
     if dictionary is None:
         return {}
