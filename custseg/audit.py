@@ -163,12 +163,13 @@ def _mark(frame: nw.LazyFrame, checks: Sequence[Check]) -> nw.LazyFrame:
     """Add a column per check, and `ASIDE`; what is prepared sees what went before it."""
     frame = frame.with_columns(nw.lit(False).alias(ASIDE))
     waiting: dict[str, Check] = {}
+    last: dict[str, Check] = {}
     for n, check in enumerate(checks):
         if check.prepare:
             frame = check.prepare(_add_marks(frame, waiting))
             waiting = {}
-        waiting[f"_mark{n}"] = check
-    return _add_marks(frame, waiting)
+        (waiting if check.prepare or check.action == "drop" else last)[f"_mark{n}"] = check
+    return _add_marks(frame, waiting | last)
 
 
 def _add_marks(frame: nw.LazyFrame, checks: Mapping[str, Check]) -> nw.LazyFrame:

@@ -141,7 +141,7 @@ BOUGHT = ("ann", 0, "0", "vase", 2.0, 10.0)
 
 
 @given(rows=st.lists(LINE, max_size=30))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_netting_equals_giving_back_line_by_line(rows: list[tuple[Any, ...]]) -> None:
     frame = order_lines([BOUGHT, *rows])
     tx = transactions(frame).clean(returns="net")
@@ -156,7 +156,7 @@ def test_netting_equals_giving_back_line_by_line(rows: list[tuple[Any, ...]]) ->
     day=st.integers(0, 40),
     policy=st.sampled_from(["net", "net", "keep", "drop"]),
 )
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_later_rows_change_nothing(rows: list[tuple[Any, ...]], day: int, policy: str) -> None:
     frame = order_lines([BOUGHT, *rows])
     as_of = FIRST + pd.Timedelta(day, "D")
@@ -166,7 +166,7 @@ def test_later_rows_change_nothing(rows: list[tuple[Any, ...]], day: int, policy
 
 
 @given(rows=st.lists(LINE, max_size=25), seed=st.integers(0, 99))
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_the_order_of_rows_changes_nothing(rows: list[tuple[Any, ...]], seed: int) -> None:
     frame = order_lines([BOUGHT, *rows])
     shuffled = frame.sample(frac=1, random_state=seed)

@@ -259,7 +259,7 @@ def _money_checks(roles: Collection[str], chosen: Mapping[str, str]) -> list[Che
     remedy = {
         "drop": "'net' subtracts them from what was bought, on their own date",
         "net": "each counts from its own date, as far as its product was bought before",
-        "keep": "their amounts count as negative, also where nothing was bought",
+        "keep": "they count as order lines of a negative amount, also where nothing was bought",
     }[chosen["returns"]]
     gifts = "gifts, write-offs and corrections; keep them where they are real orders"
     return [
@@ -306,24 +306,27 @@ def _match_returns(frame: nw.LazyFrame, *, roles: Collection[str]) -> nw.LazyFra
     """Add the share of each return that undoes purchases, `_matched`, from earlier rows alone.
 
     What a customer owns of a product goes up with each purchase and down with each return, in the
-    order of time, and never below nothing: a running sum held at its running minimum.
+    order of time, and never below nothing: a running sum held at its running minimum. Only the
+    products that a customer gave back at all have to be put in order.
     """
     amount, measure = nw.col("amount"), nw.col("quantity" if "quantity" in roles else "amount")
-    known = ~nw.col(ASIDE) & ~nw.col("customer_id").is_null()
-    known = known & measure.is_finite() & amount.is_finite()
+    pool, order = ["customer_id", "_product"], ["timestamp", "_purchases_first", "amount"]
+    frame = frame.with_columns(_product=plain(nw.col("product").cast(nw.String)))
+    pools = frame.filter(is_return(roles)).select(*pool).unique()
+    returned = is_return(roles) & ~nw.col(ASIDE)
+    others = frame.join(pools, on=pool, how="anti")
+    others = others.with_columns(_matched=nw.when(returned).then(nw.lit(0.0)))
+
+    known = ~nw.col(ASIDE) & measure.is_finite() & amount.is_finite()
     ordered = ~is_blank(frame, "order_id") if "order_id" in roles else nw.lit(True)
     moves = known & (((amount > 0) & (measure > 0)) | (is_return(roles) & ordered))
     change = nw.when(moves.fill_null(False)).then(measure).otherwise(0.0)
-    frame = frame.with_columns(
-        _change=change,
-        _purchases_first=-change,
-        _product=plain(nw.col("product").cast(nw.String)),
-    )
-    pool, order = ("customer_id", "_product"), ("timestamp", "_purchases_first", "amount")
+    rows = frame.join(pools, on=pool, how="semi")
+    rows = rows.with_columns(_change=change, _purchases_first=-change)
     change = nw.col("_change")
-    frame = frame.with_columns(_sum=change.cum_sum().over(*pool, order_by=order))
+    rows = rows.with_columns(_sum=change.cum_sum().over(*pool, order_by=order))
     before = nw.col("_sum") - change
-    frame = frame.with_columns(_owned=before - before.cum_min().over(*pool, order_by=order))
+    rows = rows.with_columns(_owned=before - before.cum_min().over(*pool, order_by=order))
     share = nw.col("_owned") / nw.when(change < 0).then(-change).otherwise(1.0)
     matched = (
         nw.when((change >= 0) | (share < _WHOLE))
@@ -332,5 +335,5 @@ def _match_returns(frame: nw.LazyFrame, *, roles: Collection[str]) -> nw.LazyFra
         .then(1.0)
         .otherwise(share)
     )
-    returned = is_return(roles) & ~nw.col(ASIDE)
-    return frame.with_columns(_matched=nw.when(returned).then(matched))
+    rows = rows.with_columns(_matched=nw.when(returned).then(matched))
+    return nw.concat([rows.select(*others.collect_schema().names()), others], how="vertical")
