@@ -1,6 +1,7 @@
 """Gower's dissimilarity: a pair at a time, in R, in another package, and by its laws."""
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from itertools import combinations
 
 import numpy as np
@@ -10,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custseg.errors import ColumnError, CustsegError, DataError, ParameterError
-from custseg.features import gower as module
 from custseg.features.dictionary import Column, attach, describe_columns
 from custseg.features.gower import gower, learn, place, rows_between, rows_of
 
+module = import_module("custseg.features.gower")
 INCOMES = ["low", "middle", "high"]
 BASKETS = [[23, 10.5, -3.0], [35, 0.0, 1.5], [51, 35.25, 0.0], [64, 18.0, 7.25]]
 
