@@ -270,7 +270,7 @@ def _reach(
     names = list(assigned.cat.categories)
     n = assigned.value_counts(sort=False).to_numpy()[:, None]
 
-    def table(by_value: str, overall: str) -> pd.DataFrame:
+    def grid(by_value: str, overall: str) -> pd.DataFrame:
         values = cells.pivot_table(
             index="_segment", columns=f"_{of}", values=by_value, aggfunc="sum", fill_value=0.0
         ).reindex(range(len(names)), fill_value=0.0)
@@ -278,10 +278,10 @@ def _reach(
         values.insert(0, ANY, every)
         return values
 
-    levels = table("contacts", "contacts").columns
-    reached = table("people", "all_people").round().astype("int64").to_numpy()
-    contacts = table("contacts", "contacts").to_numpy()
-    squares = table("squares", "all_squares").to_numpy()
+    levels = grid("contacts", "contacts").columns
+    reached = grid("people", "all_people").round().astype("int64").to_numpy()
+    contacts = grid("contacts", "contacts").to_numpy()
+    squares = grid("squares", "all_squares").to_numpy()
     mean = contacts / n
     sd = np.sqrt(np.maximum(squares - contacts * mean, 0) / np.maximum(n - 1, 1))
     low, high = wilson(reached, n, level=level)

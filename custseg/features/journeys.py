@@ -190,9 +190,9 @@ def _count(
         key = nw.col(MOMENT) * len(plan.names) + position
         marks["stage_key"] = nw.when(position >= 0).then(key).otherwise(nw.lit(_NEVER))
         highest += ["_stage_position", "stage_key"]
-        for place in range(len(plan.names)):
-            marks[f"stage_{place}"] = nw.when(position == place).then(nw.col(MOMENT))
-            lowest.append(f"stage_{place}")
+        for code in range(len(plan.names)):
+            marks[f"stage_{code}"] = nw.when(position == code).then(nw.col(MOMENT))
+            lowest.append(f"stage_{code}")
     table = collect(
         (rows.with_columns(**marks) if marks else rows)
         .group_by("customer_id")

@@ -14,6 +14,7 @@ from custseg.errors import ParameterError
 if TYPE_CHECKING:
     from custseg.features.exposure import Exposure
     from custseg.features.journey_map import JourneyMap
+    from custseg.features.roles import RoleGuess
 
 _ALL = "(all)"
 _MOST_PANELS = 9
@@ -119,6 +120,40 @@ def exposure(exposure: "Exposure", *, ax: Axes | None = None) -> Axes:
     gaps = reach[reach["coverage"] == "gap"]
     _frame(ax, share, zip(gaps["segment"], gaps[of], strict=True))
     ax.set(xlabel=f"{_plain(of)}: share of customers reached, contacts per customer", ylabel="")
+    return ax
+
+
+def role_guess(guess: "RoleGuess", *, ax: Axes | None = None) -> Axes:
+    """Draw how sure each role is; the line is the confidence from which a guess counts.
+
+    Parameters
+    ----------
+    guess
+        What `guess_roles` returned.
+    ax
+        The axes to draw on; a new figure when ``None``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes that were drawn on.
+    """
+    rows = guess.guesses
+    if ax is None:
+        height = max(2.0, 1.0 + 0.32 * len(rows))
+        ax = plt.figure(figsize=(7, height), layout="constrained").subplots()
+    sure, unsure = sns.color_palette("colorblind")[0], "0.75"
+    place = np.arange(len(rows))
+    counts = (rows["confidence"] >= 0.5).to_numpy()
+    ax.barh(place, rows["confidence"], color=[sure if yes else unsure for yes in counts])
+    names = [
+        f"{role}: {_plain(name)}" for role, name in zip(rows["role"], rows["column"], strict=True)
+    ]
+    ax.set_yticks(place, names)
+    ax.axvline(0.5, color="0.35", linewidth=1)
+    ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), xlabel="confidence")
+    ax.tick_params(axis="y", length=0)
+    sns.despine(ax=ax, left=True)
     return ax
 
 
