@@ -35,6 +35,7 @@ _NAMES = {
     "Survey": "tables",
     "Touchpoints": "tables",
     "Transactions": "tables",
+    "audit_join": "joins",
 }
 
 __all__ = [*_NAMESPACES, *_NAMES]  # noqa: PLE0604

@@ -8,31 +8,47 @@ from custseg.features.attributes import (
     roll_up_regions,
 )
 from custseg.features.comments import CommentThemes, comment_themes
+from custseg.features.customer_table import build_customer_table, describe_sources
 from custseg.features.dictionary import describe_columns
 from custseg.features.encoder import Encoder
+from custseg.features.exposure import Exposure, exposure
+from custseg.features.gower import gower
+from custseg.features.journey_map import JourneyMap, journey_map
+from custseg.features.journeys import journey_features
 from custseg.features.location import LocationQuotients, location_quotients
 from custseg.features.maxdiff import MaxDiff, maxdiff
+from custseg.features.purchases import purchase_features
 from custseg.features.scales import Reliability, person_center, reverse_code, scale_reliability
-from custseg.features.scores import rfm_scores
+from custseg.features.scores import RFM_CELLS, rfm_scores
 from custseg.features.survey import survey_features
 from custseg.features.transactions import rfm
 from custseg.features.weighting import SurveyWeights, rake
 
 __all__ = [
+    "RFM_CELLS",
     "CommentThemes",
     "Encoder",
+    "Exposure",
+    "JourneyMap",
     "LocationQuotients",
     "MaxDiff",
     "RegionRollUp",
     "Reliability",
     "SurveyWeights",
     "age_bands",
+    "build_customer_table",
     "comment_themes",
     "describe_columns",
+    "describe_sources",
+    "exposure",
+    "gower",
     "income_bands",
+    "journey_features",
+    "journey_map",
     "location_quotients",
     "maxdiff",
     "person_center",
+    "purchase_features",
     "rake",
     "reverse_code",
     "rfm",
