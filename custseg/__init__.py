@@ -36,6 +36,7 @@ _NAMES = {
     "Touchpoints": "tables",
     "Transactions": "tables",
     "audit_join": "joins",
+    "guess_roles": "features",
 }
 
 __all__ = [*_NAMESPACES, *_NAMES]  # noqa: PLE0604

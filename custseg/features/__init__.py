@@ -18,6 +18,7 @@ from custseg.features.journeys import journey_features
 from custseg.features.location import LocationQuotients, location_quotients
 from custseg.features.maxdiff import MaxDiff, maxdiff
 from custseg.features.purchases import purchase_features
+from custseg.features.roles import RoleGuess, guess_roles
 from custseg.features.scales import Reliability, person_center, reverse_code, scale_reliability
 from custseg.features.scores import RFM_CELLS, rfm_scores
 from custseg.features.survey import survey_features
@@ -34,6 +35,7 @@ __all__ = [
     "MaxDiff",
     "RegionRollUp",
     "Reliability",
+    "RoleGuess",
     "SurveyWeights",
     "age_bands",
     "build_customer_table",
@@ -42,6 +44,7 @@ __all__ = [
     "describe_sources",
     "exposure",
     "gower",
+    "guess_roles",
     "income_bands",
     "journey_features",
     "journey_map",
