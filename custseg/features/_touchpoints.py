@@ -29,13 +29,18 @@ DAY_LENGTH = 86_400_000_000
 StageOrder = Sequence[str] | Mapping[str, Sequence[str]] | None
 
 
+def text(role: str) -> str:
+    """Return the name of the column that holds a role's values as text."""
+    return f"_{role}_text"
+
+
 def contacts_until(
     touchpoints: Any, as_of: Any, *, roles: Sequence[str] = ()
 ) -> tuple[nw.LazyFrame, int]:
     """Return the contacts up to the end of `as_of` with their `MOMENT`, and that day.
 
-    Each of `roles` becomes text in a column with an underscore before its name; what is missing or
-    blank is called ``"(missing)"``.
+    Each of `roles` becomes text in the column that `text` names; what is missing or blank is called
+    ``"(missing)"``.
     """
     day = last_day(touchpoints, as_of)
     rows = touchpoints.frame.filter(nw.col(DAY) <= day)
@@ -46,10 +51,10 @@ def contacts_until(
         moment = midnight + seconds.cast(nw.Int64) * 1_000_000 + time.microsecond().cast(nw.Int64)
     rows = rows.with_columns(moment.alias(MOMENT))
     for role in roles:
-        text = nw.col(role).cast(nw.String)
-        known = text.str.strip_chars() != ""
+        value = nw.col(role).cast(nw.String)
+        known = value.str.strip_chars() != ""
         rows = rows.with_columns(
-            nw.when(known).then(text).otherwise(nw.lit(MISSING)).alias(f"_{role}")
+            nw.when(known).then(value).otherwise(nw.lit(MISSING)).alias(text(role))
         )
     return rows, day
 
@@ -65,13 +70,13 @@ def count_values(rows: nw.LazyFrame, roles: Sequence[str], day: int) -> dict[str
     if not roles:
         found = collect(rows.select(nw.len().alias("rows")))
     else:
-        keys = [f"_{role}" for role in roles]
+        keys = [text(role) for role in roles]
         found = collect(rows.select(*keys).group_by(*keys).agg(nw.len().alias("rows")))
     if not found["rows"].sum():
         raise DataError(f"nobody was in contact by {from_day(day)}. Choose a later as_of.")
     counts = {}
     for role in roles:
-        by_value = found.astype({"rows": "int64"}).groupby(f"_{role}")["rows"].sum()
+        by_value = found.astype({"rows": "int64"}).groupby(text(role))["rows"].sum()
         counts[role] = by_value.sort_index().sort_values(ascending=False, kind="stable")
     return counts
 
@@ -90,9 +95,9 @@ def bundle(
     levels = sorted(named[:most]) + [value for value in (MISSING,) if value in counts.index]
     if len(named) <= most:
         return rows, levels
-    value = nw.col(f"_{role}")
+    value = nw.col(text(role))
     other = nw.when(value.is_in(levels)).then(value).otherwise(nw.lit(OTHER))
-    return rows.with_columns(other.alias(f"_{role}")), [*levels, OTHER]
+    return rows.with_columns(other.alias(text(role))), [*levels, OTHER]
 
 
 class Stages(NamedTuple):
@@ -109,7 +114,7 @@ class Stages(NamedTuple):
     @property
     def position(self) -> nw.Expr:
         """The position of a contact's stage, -1 where it has none."""
-        value = nw.col(f"_{self.role}")
+        value = nw.col(text(self.role))
         marks = (value.is_in(list(own)).cast(nw.Int64) for own in self.values.values())
         parts = [(mark * (place + 1)) for place, mark in enumerate(marks)]
         return sum(parts[1:], parts[0]) - 1

@@ -17,6 +17,7 @@ from custseg.features._touchpoints import (
     contacts_until,
     count_values,
     read_segments,
+    text,
     with_segments,
 )
 from custseg.results import Result
@@ -24,6 +25,11 @@ from custseg.stats import mean_interval, newcombe, wilson
 from custseg.tables import Touchpoints, require_roles
 
 ANY = "(any)"
+
+_COLUMNS = (
+    *("segment", "n", "reached", "share", "ci_low", "ci_high", "contacts", "contacts_low"),
+    *("contacts_high", "elsewhere", "gap", "gap_low", "gap_high", "coverage"),
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -225,12 +231,12 @@ def _cells(rows: nw.LazyFrame, of: str, *, both: bool) -> pd.DataFrame:
     square of the customer's contacts: they add up to whole ones over the cells of a value,
     `all_people` and `all_squares` over all cells.
     """
-    keys = ["_segment", f"_{of}", *(["_touchpoint"] if both else [])]
+    keys = ["_segment", text(of), *([text("touchpoint")] if both else [])]
     cells = rows.group_by("customer_id", *keys).agg(nw.len().alias("contacts"))
     cells = cells.with_columns(nw.col("contacts").cast(nw.Float64))
     contacts = nw.col("contacts")
     cells = cells.with_columns(
-        here=contacts.sum().over("customer_id", f"_{of}"), total=contacts.sum().over("customer_id")
+        here=contacts.sum().over("customer_id", text(of)), total=contacts.sum().over("customer_id")
     )
     here, total = nw.col("here"), nw.col("total")
     cells = cells.with_columns(
@@ -249,6 +255,8 @@ def _check_of(touchpoints: Touchpoints, of: str, messages: Sequence[str] | None)
     if of in ("channel", "touchpoint", "stage"):
         require_roles(touchpoints, [of], what=f"exposure by {of}")
     check_columns(touchpoints.frame.collect_schema().names(), [of], where="the touchpoints")
+    if of in _COLUMNS:
+        raise ParameterError(f"of is {of!r}, a column of the result: rename it in your data first.")
     if messages is not None:
         require_roles(touchpoints, ["touchpoint"], what="a list of messages")
         if isinstance(messages, str) or not len(messages):
@@ -260,7 +268,7 @@ def _only(rows: nw.LazyFrame, messages: Sequence[str], counts: pd.Series) -> nw.
         check_option(
             message, "each of messages", [name for name in counts.index if name != MISSING]
         )
-    return rows.filter(nw.col("_touchpoint").is_in(list(messages)))
+    return rows.filter(nw.col(text("touchpoint")).is_in(list(messages)))
 
 
 def _reach(
@@ -272,7 +280,7 @@ def _reach(
 
     def grid(by_value: str, overall: str) -> pd.DataFrame:
         values = cells.pivot_table(
-            index="_segment", columns=f"_{of}", values=by_value, aggfunc="sum", fill_value=0.0
+            index="_segment", columns=text(of), values=by_value, aggfunc="sum", fill_value=0.0
         ).reindex(range(len(names)), fill_value=0.0)
         every = cells.groupby("_segment")[overall].sum().reindex(range(len(names)), fill_value=0.0)
         values.insert(0, ANY, every)
@@ -320,13 +328,15 @@ def _consistency(
     cells: pd.DataFrame, assigned: pd.Series, of: str, *, min_gap: float, level: float
 ) -> pd.DataFrame:
     """Return how evenly each touchpoint reaches each segment through the channels that carry it."""
-    if of != "channel" or "_touchpoint" not in cells:
+    if of != "channel" or text("touchpoint") not in cells:
         return pd.DataFrame()
     n = assigned.value_counts(sort=False)
     segment = pd.CategoricalIndex(n.index[cells["_segment"]], name="segment")
-    reached = cells.groupby([segment, "_touchpoint", "_channel"], observed=False)["reached"].sum()
+    reached = cells.groupby([segment, text("touchpoint"), text("channel")], observed=False)[
+        "reached"
+    ].sum()
     reached = reached.unstack(fill_value=0)
-    carried = reached.groupby(level="_touchpoint").sum().gt(0)
+    carried = reached.groupby(level=text("touchpoint")).sum().gt(0)
     carried = carried[carried.sum(axis=1) > 1]
     adjusted = 1 - (1 - level) / max(len(n) * int(carried.to_numpy().sum()), 1)
     rows = []

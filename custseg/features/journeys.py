@@ -22,6 +22,7 @@ from custseg.features._touchpoints import (
     count_values,
     customary_stages,
     read_stages,
+    text,
 )
 from custseg.features.dictionary import Column, attach
 from custseg.features.transactions import plain_ids
@@ -209,7 +210,7 @@ def _count(
 
 def _place(role: str, values: list[str]) -> nw.Expr:
     """Return the position of a contact's value, as a whole number that is fast to compare."""
-    same = ((nw.col(f"_{role}") == value).cast(nw.Int64) for value in values)
+    same = ((nw.col(text(role)) == value).cast(nw.Int64) for value in values)
     parts = [mark * place for place, mark in enumerate(same)]
     return sum(parts[1:], parts[0])
 

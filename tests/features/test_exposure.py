@@ -140,6 +140,17 @@ def test_windows_messages_and_other_columns_choose_the_contacts() -> None:
     assert campaigns.consistency.empty
 
 
+def test_any_name_may_break_the_exposure_down() -> None:
+    rows = contacts()
+    expected = exposure(touchpoints(rows), PEOPLE, of="campaign").to_frame()
+    for name in ("day", "moment", "customer_segment"):
+        named = touchpoints(rows.rename(columns={"campaign": name}))
+        found = exposure(named, PEOPLE, of=name).to_frame()
+        assert (found["reached"] == expected["reached"]).all()
+    with pytest.raises(errors.ParameterError, match="'segment', a column of the result"):
+        exposure(touchpoints(rows.rename(columns={"campaign": "segment"})), PEOPLE, of="segment")
+
+
 def test_consistency_compares_the_channels_that_carry_a_touchpoint() -> None:
     rows = contacts(1_500)
     rows = rows[(rows["what"] != "mail") | (rows["where"] == "web")]
