@@ -121,7 +121,8 @@ with_returns = cs.features.rfm(kept, as_of="2011-12-10")
 change = with_returns["monetary"].reindex(customers.index) - customers["monetary"]
 print(f"{len(with_returns):,} customers instead of {len(customers):,}")
 print(f"{with_returns['monetary'].sum():,.2f} pounds instead of {money.sum():,.2f}")
-print(f"{(change.round(2) < 0).sum():,} customers have less, the largest difference is {-change.min():,.0f}")
+less = (change.round(2) < 0).sum()
+print(f"{less:,} customers have less, the largest difference is {-change.min():,.0f}")
 
 # %% [markdown]
 # Thirty-three customers have cancellations only. The largest difference is one order of 168,470
