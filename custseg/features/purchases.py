@@ -183,7 +183,7 @@ def _line_sums(bought: nw.LazyFrame, asked: _Asked) -> nw.LazyFrame:
 def _orders(bought: nw.LazyFrame, asked: _Asked) -> nw.LazyFrame:
     """Return one row per order: when it was placed, its amount and its channels."""
     used = {
-        f"channel_{position}": _one_where(nw.col("channel") == channel)
+        f"channel_{position}": nw.col("channel") == channel
         for position, channel in enumerate(asked.channels)
     }
     value = {"value": nw.col("amount")} if "amount" in asked.roles else {}
@@ -201,11 +201,13 @@ def _orders(bought: nw.LazyFrame, asked: _Asked) -> nw.LazyFrame:
 def _order_sums(orders: nw.LazyFrame, asked: _Asked) -> nw.LazyFrame:
     """Return what the orders of each customer add up to."""
     day, gap, month = nw.col("day"), nw.col("gap"), nw.col("month")
-    orders = orders.with_columns(day=day_number("time"), month=nw.col("time").dt.month())
+    orders = orders.with_columns(day=day_number("time"))
     orders = orders.with_columns(gap=day - day.shift(1).over("customer_id", order_by="day"))
+    orders = orders.with_columns(month=nw.col("time").dt.month())
     marks = {"weekend": (day + 3) % 7 >= 5}
     marks |= {f"quarter_{i}": (month > 3 * i - 3) & (month <= 3 * i) for i in (1, 2, 3, 4)}
     marks |= {f"orders_{window}": day > asked.day - window for window in asked.windows}
+    marks |= {name: nw.col(name) for name in map("channel_{}".format, range(len(asked.channels)))}
     if asked.has_clock:
         hour = nw.col("hour")
         orders = orders.with_columns(hour=nw.col("time").dt.hour())
@@ -227,7 +229,6 @@ def _order_sums(orders: nw.LazyFrame, asked: _Asked) -> nw.LazyFrame:
         new_day=nw.when(gap.is_null() | (gap > 0)).then(day),
         later_day=nw.when(gap > 0).then(day),
     )
-    used = [f"channel_{position}" for position in range(len(asked.channels))]
     return orders.group_by("customer_id").agg(
         nw.len().alias("orders"),
         day.min().alias("first"),
@@ -237,7 +238,7 @@ def _order_sums(orders: nw.LazyFrame, asked: _Asked) -> nw.LazyFrame:
         nw.col("later_day").min().alias("second"),
         nw.col("squared_gaps").sum(),
         *(nw.col(name).sum() for name in amounts),
-        *(nw.col(name).count() for name in (*marks, *used)),
+        *(nw.col(name).count() for name in marks),
         *spread,
     )
 
@@ -298,7 +299,8 @@ def _rhythm(asked: _Asked) -> Features:
         "gap_sd": _numeric("standard deviation of the days from a purchase day to the next", sd),
         "regularity": _numeric("1 / (1 + gap_sd / gap_mean)", 1 / (1 + sd / mean)),
         "days_to_second": _numeric(
-            "days from the first purchase day to the second", nw.col("second") - first
+            "days from the first purchase day to the second",
+            (nw.col("second") - first).cast(nw.Float64),
         ),
         "trend": _numeric(
             "where the later purchase days lie between the first purchase and as_of, on average: "
