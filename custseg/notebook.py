@@ -57,12 +57,14 @@ def setup(*, seed: int = 0) -> None:
     import os
     import random
 
+    import duckdb
     import numpy as np
     import pandas as pd
     import seaborn as sns
     import sklearn
 
     os.environ["TQDM_DISABLE"] = "1"
+    duckdb.execute("SET enable_progress_bar = false")
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     sklearn.set_config(display="text")
