@@ -161,7 +161,6 @@ def _count_in_memory(tx: Transactions, as_of: Any) -> tuple[int, pd.DataFrame] |
     if not exact:
         return None
     bought = np.flatnonzero(totals["orders"])
-    who = names[bought] if names is not None else bought + lowest
     counted = pd.DataFrame(
         {
             "first": totals["first"][bought] // a_day,
@@ -169,7 +168,7 @@ def _count_in_memory(tx: Transactions, as_of: Any) -> tuple[int, pd.DataFrame] |
             "frequency": totals["orders"][bought],
             "monetary": totals["amount"][bought],
         },
-        index=plain_ids(pd.Series(who, dtype=rows[tx.customer_id].dtype)),
+        index=plain_ids(pd.Series(bought + lowest if names is None else names[bought])),
     )
     return day, counted
 
