@@ -87,7 +87,7 @@ def purchase_features(
     ... })
     >>> tx = cs.Transactions(lines, customer_id="who", timestamp="when", order_id="order",
     ...                      amount="paid")
-    >>> table = purchase_features(tx, as_of="2024-02-10", windows=[7])
+    >>> table = cs.features.purchase_features(tx, as_of="2024-02-10", windows=[7])
     >>> table[["frequency", "gap_mean", "weekend_share", "basket_value_mean", "orders_7d"]]
                  frequency  gap_mean  weekend_share  basket_value_mean  orders_7d
     customer_id
@@ -99,19 +99,21 @@ def purchase_features(
     windows = _checked(windows)
     day = last_day(tx, as_of)
     known = tx.frame if as_of is None else tx.frame.filter(nw.col(DAY) <= day)
+    nets = nets_returns(tx)
+    bought = known.filter(nw.col("amount") >= 0) if nets else known
     asked = _Asked(
         day=day,
         windows=windows,
         roles=_named_roles(tx),
-        channels=_channels(known) if tx.channel else (),
+        channels=_channels(bought) if tx.channel else (),
         has_clock=isinstance(known.collect_schema()["timestamp"], nw.Datetime),
-        nets_returns=nets_returns(tx),
+        nets_returns=nets,
     )
     features: Features = {}
     for family in _FAMILIES:
         features |= family(asked)
     chosen = {name: expression for name, (_, expression) in features.items()}
-    table = collect(_sums(known, asked).select("customer_id", **chosen))
+    table = collect(_sums(known, bought, asked).select("customer_id", **chosen))
     if table.empty:
         raise DataError(f"nobody bought by {from_day(day)}. Choose a later as_of.")
     table = table.set_index(plain_ids(table.pop("customer_id"))).sort_index()
@@ -138,9 +140,9 @@ def _named_roles(tx: Transactions) -> frozenset[str]:
     return frozenset(named | {"amount"} if tx.quantity and tx.unit_price else named)
 
 
-def _channels(known: nw.LazyFrame) -> tuple[Any, ...]:
+def _channels(bought: nw.LazyFrame) -> tuple[Any, ...]:
     """Return the channels that occur, or none where they are too many for a column each."""
-    found = collect(known.group_by("channel").agg(nw.len()))["channel"].dropna()
+    found = collect(bought.group_by("channel").agg(nw.len()))["channel"].dropna()
     return tuple(sorted(found.tolist())) if len(found) <= _MOST_CHANNELS else ()
 
 
@@ -151,9 +153,8 @@ def _without_time_of_day(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _sums(known: nw.LazyFrame, asked: _Asked) -> nw.LazyFrame:
+def _sums(known: nw.LazyFrame, bought: nw.LazyFrame, asked: _Asked) -> nw.LazyFrame:
     """Return what the lines and orders of each customer who bought add up to."""
-    bought = known.filter(nw.col("amount") >= 0) if asked.nets_returns else known
     parts = [_line_sums(bought, asked)]
     if "category" in asked.roles:
         parts.append(_category_sums(bought))

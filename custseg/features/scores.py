@@ -97,12 +97,13 @@ def rfm_scores(
     Examples
     --------
     >>> import pandas as pd
+    >>> import custseg as cs
     >>> customers = pd.DataFrame({
     ...     "recency": [2, 9, 30, 81, 200],
     ...     "frequency": [12, 1, 4, 7, 2],
     ...     "monetary": [640.0, 20.0, 90.0, 310.0, 35.0],
     ... }, index=pd.Index(["ann", "bob", "cem", "dia", "eve"], name="customer_id"))
-    >>> scores = rfm_scores(customers)
+    >>> scores = cs.features.rfm_scores(customers)
     >>> scores
                  r_score  f_score  m_score              cell
     customer_id
@@ -114,7 +115,7 @@ def rfm_scores(
     >>> scores.attrs["cut_points"]["recency"]
     [2.0, 9.0, 30.0, 81.0]
     >>> later = customers.assign(recency=[31, 3, 60, 111, 230])
-    >>> rfm_scores(later, cut_points=scores.attrs["cut_points"])["r_score"].tolist()
+    >>> cs.features.rfm_scores(later, cut_points=scores.attrs["cut_points"])["r_score"].tolist()
     [2, 4, 2, 1, 1]
     """
     check_number(bins, "bins", ge=2, integer=True)

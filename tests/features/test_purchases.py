@@ -302,6 +302,43 @@ def test_quantity_and_unit_price_make_an_amount() -> None:
     assert table["monetary"].tolist() == pytest.approx(expected.tolist())
 
 
+def with_returns(lines: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return lines of different products, and what of them comes back, in full, ten days later."""
+    lines = lines.assign(product=[f"item {i}" for i in range(len(lines))])
+    back = lines[lines.index % 7 == 0].copy()
+    back["when"] += pd.Timedelta(days=10)
+    back[["paid", "pieces"]] *= -1
+    return lines, back.assign(via="post", off=0.9)
+
+
+@pytest.mark.parametrize("as_of", ["2023-06-01", "2023-12-31"])
+def test_a_netted_return_is_money_back_on_its_own_date_and_no_purchase(as_of: str) -> None:
+    lines, back = with_returns(sales())
+    roles = ROLES | {"product": "product"}
+    tx = cs.Transactions(pd.concat([lines, back]), **roles).clean(returns="net")
+    assert tx.account.rows_set_aside.sum() == 0
+    table = purchase_features(tx, as_of, windows=[60])
+    bought = purchase_features(cs.Transactions(lines, **roles), as_of, windows=[60])
+    back = back[back["when"].dt.date <= dt.date.fromisoformat(as_of)]
+    recent = back[back["when"] > pd.Timestamp(as_of) - pd.Timedelta(days=59)]
+
+    def returned(rows: pd.DataFrame) -> pd.Series:
+        return rows.groupby("who")["paid"].sum().reindex(table.index, fill_value=0.0)
+
+    assert returned(back).min() < 0
+    expected = bought.assign(
+        monetary=bought["monetary"] + returned(back),
+        amount_60d=bought["amount_60d"] + returned(recent),
+    )
+    same(table.drop(columns="return_rate"), expected)
+    same(
+        table[["return_rate"]],
+        (-returned(back) / bought["monetary"]).rename("return_rate").to_frame(),
+    )
+    pd.testing.assert_frame_equal(table[rfm(tx, as_of).columns], rfm(tx, as_of))
+    assert not [note for note in table.attrs["notes"] if "return" in note]
+
+
 @pytest.mark.parametrize("times", ["date", "midnight"])
 def test_times_without_a_clock_have_no_parts_of_the_day(times: str) -> None:
     lines = sales()
