@@ -83,12 +83,6 @@ def ibis(sent, _):
     return pytest.importorskip("ibis").memtable(table)
 
 
-def spark(sent, _):
-    sql = pytest.importorskip("pyspark.sql")
-    session = sql.SparkSession.builder.master("local[1]").getOrCreate()
-    return session.createDataFrame(sent)
-
-
 def experiment(sent, _):
     return cs.Experiment(sent, arm="mail", customer_id="customer")
 
@@ -103,15 +97,12 @@ SOURCES = [
     parquet,
     csv,
     ibis,
-    spark,
     experiment,
 ]
 
 
-# what ibis and PySpark ask of pandas is deprecated in pandas 3
+# what ibis asks of pandas is deprecated in pandas 3
 @pytest.mark.filterwarnings("ignore:The 'future.infer_string' option")
-@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")
-@pytest.mark.filterwarnings("ignore:The copy keyword is deprecated")
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
 def test_every_engine_gives_the_same_numbers(source, sent, test_declared, tmp_path):
     want = test_declared.analyze(sent)

@@ -1,0 +1,32 @@
+"""What only the tests of this folder share."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """Return a Spark session with two threads, in UTC; skip where there is no Java or PySpark."""
+    sql = pytest.importorskip("pyspark.sql", reason="needs PySpark: pip install '.[spark]'")
+    java = Path(os.environ.get("JAVA_HOME", "")) / "bin" / "java"
+    if not (java.is_file() or shutil.which("java")):
+        pytest.skip("needs Java 17 or later")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    settings = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": 2,
+        "spark.ui.enabled": False,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        "spark.log.level": "ERROR",
+    }
+    builder = sql.SparkSession.builder.master("local[2]").appName("custseg")
+    session = builder.config(map=settings).getOrCreate()
+    yield session
+    session.stop()
