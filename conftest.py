@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 # Before numpy is imported here and in the kernels that notebooks start.
@@ -9,6 +10,7 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 from hypothesis import settings
 
@@ -27,6 +29,15 @@ collect_ignore_glob = ["notebooks/src/*", "notebooks/exercises/*"]
 def shop() -> "cs.datasets.Shop":
     """Return the shop data that ships with the package."""
     return cs.datasets.load_shop()
+
+
+@pytest.fixture(autouse=True)
+def _keep_display() -> Iterator[None]:
+    """Undo what a notebook's set-up does to the display of pandas, for the doctests after it."""
+    names = [f"display.{name}" for name in ("max_rows", "max_columns", "width", "precision")]
+    shown = chain.from_iterable((name, pd.get_option(name)) for name in names)
+    with pd.option_context(*shown):
+        yield
 
 
 @pytest.fixture(autouse=True)
