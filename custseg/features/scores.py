@@ -126,7 +126,7 @@ def rfm_scores(
         exceeded = _exceeded(values[column], cuts[column])
         table[name] = bins - exceeded if column == "recency" else exceeded + 1
     table["cell"] = _cells(table["r_score"], table["f_score"], bins)
-    notes = _notes(table, bins) if cut_points is None else []
+    notes = bin_notes(table, bins) if cut_points is None else []
     for note in notes:
         warnings.warn(note, UserWarning, stacklevel=2)
     day = rfm.attrs.get("as_of")
@@ -184,9 +184,13 @@ def _given(cut_points: Mapping[str, Sequence[float]], bins: int) -> dict[str, Ve
     return cuts
 
 
+def bounds_of(cuts: Vector) -> Vector:
+    """Return what a value must exceed to lie above each cut point, the noise of a sum apart."""
+    return cuts + _SAME * np.abs(cuts).max()
+
+
 def _exceeded(values: Vector, cuts: Vector) -> NDArray[np.int64]:
-    """Count the cut points that each value exceeds by more than the noise of a sum."""
-    return np.searchsorted(cuts + _SAME * np.abs(cuts).max(), values, side="left")
+    return np.searchsorted(bounds_of(cuts), values, side="left")
 
 
 def _cells(recency: pd.Series, frequency: pd.Series, bins: int) -> pd.Categorical:
@@ -198,7 +202,8 @@ def _cells(recency: pd.Series, frequency: pd.Series, bins: int) -> pd.Categorica
     return pd.Categorical.from_codes(grid[r_fifth, f_fifth], categories=names)
 
 
-def _notes(table: pd.DataFrame, bins: int) -> list[str]:
+def bin_notes(table: pd.DataFrame, bins: int) -> list[str]:
+    """Return a sentence for each score of which nobody has some value."""
     notes = []
     for column, name in _SCORES.items():
         absent = [str(score) for score in range(1, bins + 1) if not (table[name] == score).any()]
