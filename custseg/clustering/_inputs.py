@@ -11,12 +11,13 @@ from sklearn.base import clone
 
 from custseg.errors import DataError, ParameterError, check_columns
 from custseg.features.encoder import Encoder, numeric_matrix
+from custseg.features.mixed_encoder import MixedEncoder
 
 Matrix = NDArray[np.float64]
 
 
 def check_customers(
-    customers: pd.DataFrame, variables: Sequence[str] | None
+    customers: pd.DataFrame, variables: Sequence[str] | None, *, categories: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the customers sorted by id, and the names of their variables.
 
@@ -26,6 +27,8 @@ def check_customers(
         One row per customer, the customer id as its unique index.
     variables
         The columns to segment by; ``None`` takes every numeric and boolean column.
+    categories
+        Whether ``None`` takes text and categorical columns too.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def check_customers(
             f"the customer table is empty: {len(customers)} rows, {customers.shape[1]} columns. "
             "Check the filter or the join that made it."
         )
-    names = _variables(customers, variables)
+    names = _variables(customers, variables, categories=categories)
     _check_index(customers.index)
     try:
         return customers.sort_index(), names
@@ -57,11 +60,15 @@ def check_customers(
         ) from error
 
 
-def _variables(customers: pd.DataFrame, variables: Sequence[str] | None) -> list[str]:
+def _variables(
+    customers: pd.DataFrame, variables: Sequence[str] | None, *, categories: bool
+) -> list[str]:
     if isinstance(variables, str):
         raise ParameterError(f"variables is {variables!r}, but must be a list: [{variables!r}].")
     if variables is None:
-        names = list(customers.select_dtypes(["number", "bool"]).columns)
+        numbers = customers.select_dtypes(["number", "bool"])
+        dates = customers.select_dtypes(["datetime", "datetimetz", "timedelta"])
+        names = list((customers.drop(columns=dates.columns) if categories else numbers).columns)
         if not names:
             raise DataError("the customer table has no numeric column to segment by.")
     else:
@@ -128,6 +135,8 @@ def apply_encoder(frame: pd.DataFrame, encoder: Any) -> Matrix:
     if encoder is None:
         return numeric_matrix(frame)
     encoded = encoder.transform(frame)
+    if isinstance(encoder, MixedEncoder):
+        return np.asarray(encoded)
     dense = encoded.toarray() if sparse.issparse(encoded) else encoded
     return numeric_matrix(pd.DataFrame(dense))
 

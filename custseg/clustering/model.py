@@ -19,13 +19,18 @@ from custseg.clustering._inputs import (
 )
 from custseg.clustering._naming import as_codes, as_segments, canonical_order, segment_names
 from custseg.clustering.algorithms import (
+    ENCODERS,
     algorithm_name,
     as_seed,
     make_estimator,
     predicted,
+    prepare,
+    stated_kinds,
+    takes,
     training_labels,
 )
 from custseg.errors import DataError, check_columns
+from custseg.features.dictionary import Dictionary
 from custseg.features.encoder import numeric_matrix
 from custseg.results import format_frame
 
@@ -47,8 +52,12 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
     variables
         The columns to segment by; ``None`` takes every numeric and boolean column.
     encoder
-        ``"auto"`` for `custseg.features.Encoder`; ``None`` to take the numbers as they are; or a
-        scikit-learn transformer.
+        ``"auto"`` for what the algorithm takes: `custseg.features.Encoder` for those that take
+        numbers, `custseg.features.MixedEncoder` for those that take categories; ``None`` to take
+        the numbers as they are; or a scikit-learn transformer.
+    dictionary
+        What the columns are, for the encoder that ``"auto"`` stands for: column to kind, or what
+        `custseg.features.describe_columns` returns; what it does not say is inferred from types.
     order_by
         A numeric column of the customer table whose mean orders the segments, highest first;
         ``None`` orders them by decreasing size. Ties are broken by the centres.
@@ -97,6 +106,7 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
         n_segments: int | None = None,
         variables: Sequence[str] | None = None,
         encoder: Any = "auto",
+        dictionary: Dictionary | None = None,
         order_by: str | None = None,
         random_state: int | np.random.Generator | None = None,
     ) -> None:
@@ -104,6 +114,7 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
         self.n_segments = n_segments
         self.variables = variables
         self.encoder = encoder
+        self.dictionary = dictionary
         self.order_by = order_by
         self.random_state = random_state
 
@@ -135,12 +146,20 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
         """
         seed = as_seed(self.random_state)
         estimator = make_estimator(self.algorithm, self.n_segments, seed)
-        frame, names = check_customers(customers, self.variables)
+        form = takes(estimator)
+        automatic = isinstance(self.encoder, str) and self.encoder == "auto"
+        frame, names = check_customers(
+            customers, self.variables, categories=automatic and form not in ("numbers", "raw")
+        )
         order_by = None
         if self.order_by is not None:
             check_columns(frame.columns, [self.order_by], where="the customer table")
             order_by = numeric_matrix(frame[[self.order_by]])[:, 0]
-        encoder, matrix = fit_encoder(frame[names], self.encoder)
+        known = stated_kinds(estimator, names) if self.dictionary is None else self.dictionary
+        encoder, matrix = fit_encoder(
+            frame[names], ENCODERS[form](known) if automatic else self.encoder
+        )
+        prepare(self.algorithm, estimator, encoder, len(frame))
         distinct = count_distinct(matrix, names)
         if self.n_segments is not None:
             check_distinct(self.n_segments, distinct)

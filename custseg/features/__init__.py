@@ -17,6 +17,7 @@ from custseg.features.journey_map import JourneyMap, journey_map
 from custseg.features.journeys import journey_features
 from custseg.features.location import LocationQuotients, location_quotients
 from custseg.features.maxdiff import MaxDiff, maxdiff
+from custseg.features.mixed_encoder import MixedEncoder
 from custseg.features.purchases import purchase_features
 from custseg.features.roles import RoleGuess, guess_roles
 from custseg.features.scales import Reliability, person_center, reverse_code, scale_reliability
@@ -33,6 +34,7 @@ __all__ = [
     "JourneyMap",
     "LocationQuotients",
     "MaxDiff",
+    "MixedEncoder",
     "RegionRollUp",
     "Reliability",
     "RoleGuess",

@@ -88,6 +88,16 @@ def refuse_unknown(values: pd.Series, found: NDArray[np.int64], levels: Sequence
         )
 
 
+def refuse_bands(values: pd.Series, levels: Sequence[Any]) -> None:
+    """Raise `DataError` if text that nobody called nominal looks like bands of a quantity."""
+    if look_ordered(levels):
+        raise DataError(
+            f"column {values.name!r} holds text that looks like bands with an order, such as "
+            f"{levels[0]!r}. Make it an ordered pandas.Categorical, or say that it has none: "
+            f"dictionary={{{values.name!r}: 'nominal'}}."
+        )
+
+
 def look_ordered(levels: Sequence[Any]) -> bool:
     """Return whether text looks like bands of a quantity, such as '20-29' and 'over 90k'.
 

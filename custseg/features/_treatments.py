@@ -179,6 +179,54 @@ class Nominal:
         return f"one-hot of {len(self.levels) + self.rare} levels{rare}"
 
 
+@dataclass(frozen=True)
+class Levels:
+    """Levels as whole numbers from 0, in their order; one more for a level that is new."""
+
+    levels: tuple[Any, ...]
+    ordered: bool
+
+    def names(self, column: Any) -> list[Any]:
+        return [column]
+
+    def apply(self, values: pd.Series) -> Matrix:
+        found = places(values, self.levels)
+        if self.ordered:
+            refuse_unknown(values, found, self.levels)
+        codes = np.where(found == -2, len(self.levels), found)
+        return np.where(codes < 0, np.nan, codes.astype(float))[:, None]
+
+    def invert(self, encoded: Matrix) -> NDArray[Any]:
+        codes = np.rint(np.nan_to_num(encoded[:, 0], nan=-1.0)).astype(int)
+        known = (codes >= 0) & (codes < len(self.levels))
+        return np.array([*self.levels, None], dtype=object)[np.where(known, codes, -1)]
+
+    @property
+    def words(self) -> str:
+        return f"codes of {len(self.levels)} levels"
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Ordered levels: the position among them, over the range of positions that occur."""
+
+    levels: tuple[Any, ...]
+
+    def names(self, column: Any) -> list[Any]:
+        return [column]
+
+    def apply(self, values: pd.Series) -> Matrix:
+        return Levels(self.levels, ordered=True).apply(values)
+
+    def invert(self, encoded: Matrix) -> NDArray[Any]:
+        nearest = np.rint(np.clip(encoded[:, 0], 0, len(self.levels) - 1))
+        return Levels(self.levels, ordered=True).invert(nearest[:, None])
+
+    @property
+    def words(self) -> str:
+        return f"positions of {len(self.levels)} levels"
+
+
 def choose(
     values: pd.Series,
     known: Known,
