@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from custseg.evaluation._parallel import run
 from custseg.evaluation._resamples import FAILURES, fit_labels
+from custseg.evaluation.indices import explained_share
 from custseg.evaluation.silhouette import widths
 
 Matrix = NDArray[np.float64]
@@ -36,20 +37,6 @@ NULLS: Mapping[str, Null] = {
         "any groups, and groups along a single variable cannot beat it.",
     ),
 }
-
-
-def explained_share(matrix: Matrix, codes: Labels) -> tuple[float, float]:
-    """Return the sum of squares within segments, and the share of the total that is between them.
-
-    Customers in no segment are left out of both.
-    """
-    kept, labels = matrix[codes >= 0], codes[codes >= 0]
-    sizes = np.bincount(labels)
-    sums = np.column_stack([np.bincount(labels, weights=column) for column in kept.T])
-    means = sums / np.maximum(sizes, 1)[:, None]
-    within = float(((kept - means[labels]) ** 2).sum())
-    total = float(((kept - kept.mean(axis=0)) ** 2).sum())
-    return within, 1 - within / total
 
 
 def mean_silhouettes(

@@ -20,13 +20,13 @@ from custseg.errors import ParameterError, check_number, check_option
 from custseg.evaluation._references import (
     NULLS,
     against,
-    explained_share,
     family_p,
     mean_silhouettes,
     reference_draws,
 )
 from custseg.evaluation._resamples import FAILURES, Replicates, own_segments, resample
 from custseg.evaluation.evidence import Evidence
+from custseg.evaluation.indices import explained_share
 from custseg.evaluation.verdict import decide
 
 Matrix = NDArray[np.float64]

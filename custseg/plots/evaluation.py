@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from custseg.evaluation import Evidence, Silhouettes, Stability
+    from custseg.evaluation import Evidence, Indices, Silhouettes, Stability
 
 
 def evidence(evidence: "Evidence", *, ax: "Axes | None" = None) -> "Axes":
@@ -188,3 +188,49 @@ def silhouettes(
     ax.set(xlabel="silhouette width (dashed: mean)", ylabel=str(labelling))
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def indices(indices: "Indices", *, ax: "Axes | None" = None) -> "Axes":
+    """Draw every index over the labelings; a ring marks the labelling that it prefers.
+
+    Parameters
+    ----------
+    indices
+        What `custseg.evaluation.indices` returned.
+    ax
+        Draw the silhouette only, on these axes; ``None`` draws a panel per index.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes of the first panel.
+    """
+    table = indices.to_frame().set_index("labelling")
+    directions = indices.directions
+    shown = [name for name in directions if table[name].notna().any()]
+    if ax is not None:
+        panels, shown = [ax], shown[:1]
+    else:
+        columns = min(len(shown), 4)
+        size = (2.3 * columns + 0.6, 2.2 * -(-len(shown) // columns))
+        _, grid = plt.subplots(
+            -(-len(shown) // columns), columns, figsize=size, layout="constrained", squeeze=False
+        )
+        panels = list(grid.flat)
+        for spare in panels[len(shown) :]:
+            spare.remove()
+    labels = [str(name) for name in table.index]
+    for name, panel in zip(shown, panels, strict=False):
+        values = table[name].to_numpy()
+        best = table.index.get_loc(
+            table[name].idxmax() if directions[name] else table[name].idxmin()
+        )
+        panel.plot(labels, values, "o-", color=sns.color_palette("colorblind")[0], markersize=4)
+        panel.plot(
+            [labels[best]], [values[best]], "o", markersize=10, fillstyle="none", color="0.2"
+        )
+        panel.set_title(name, fontsize="medium")
+        panel.margins(x=0.12, y=0.18)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.tick_params(labelsize="small")
+    return panels[0]

@@ -15,8 +15,9 @@ from sklearn.preprocessing import StandardScaler
 import custseg as cs
 from custseg.errors import ParameterError
 from custseg.evaluation import _parallel
-from custseg.evaluation._references import against, explained_share, family_p, permuted
+from custseg.evaluation._references import against, family_p, permuted
 from custseg.evaluation.compare import COLUMNS, compare_segmentations
+from custseg.evaluation.indices import explained_share
 from custseg.evaluation.verdict import decide
 
 mpl.use("Agg")
