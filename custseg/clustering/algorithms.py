@@ -19,6 +19,7 @@ from sklearn.cluster import (
 )
 from sklearn.mixture import GaussianMixture
 
+from custseg.clustering._ties import first_likeliest, first_nearest
 from custseg.errors import ParameterError, check_number, check_option
 from custseg.features.dictionary import Dictionary
 from custseg.features.encoder import Encoder
@@ -342,10 +343,12 @@ def predicted(estimator: Any, matrix: Matrix) -> Labels:
     """Return the label of each row by the fitted estimator's own rule for new rows.
 
     The nearest centre of k-means is found row by row, so that a tie does not depend on which
-    other rows are asked about.
+    other rows are asked about; ties, also between probabilities, go to the first label.
     """
     if isinstance(estimator, (KMeans, MiniBatchKMeans)):
-        return np.asarray(cdist(matrix, estimator.cluster_centers_, "sqeuclidean").argmin(axis=1))
+        return first_nearest(cdist(matrix, estimator.cluster_centers_, "sqeuclidean"))
+    if hasattr(estimator, "predict_proba"):
+        return first_likeliest(estimator.predict_proba(matrix))
     if not hasattr(estimator, "predict"):
         raise ParameterError(
             f"{type(estimator).__name__} has no rule for new customers. Fit again with them, or "

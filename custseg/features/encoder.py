@@ -132,6 +132,8 @@ class Encoder(TransformerMixin, BaseEstimator):
         Whether each column was logged; its skewness before, NaN where it is no number.
     constant_ : list
         The names of columns that hold one value only.
+    marked_ : tuple of tuple of int
+        The positions of variables that share one mark of who lacks them.
     center_, scale_, weights_ : numpy.ndarray
         Mean, standard deviation (divisor n) and weight of each encoded column, after the
         logarithm. The columns of a nominal variable share one scale.
@@ -222,9 +224,9 @@ class Encoder(TransformerMixin, BaseEstimator):
         self.treatments_ = {name: self._choose(frame[name]) for name in frame}
         blocks, lacking = self._treat(frame)
         self._spans = _spans(blocks)
-        self._marked: Groups = lacked_together(lacking)
+        self.marked_: Groups = lacked_together(lacking)
         self.missing_ = lacking.sum(axis=0)
-        values = np.hstack([*blocks, marks(lacking, self._marked)])
+        values = np.hstack([*blocks, marks(lacking, self.marked_)])
         self._learn_scale(values)
         self._describe(frame)
         self.weights_ = np.ones(values.shape[1])
@@ -318,7 +320,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             )
         widths = [span.stop - span.start for span in self._spans]
         of_columns = [f for f, width in zip(families, widths, strict=True) for _ in range(width)]
-        of_marks = [families[together[0]] for together in self._marked]
+        of_marks = [families[together[0]] for together in self.marked_]
         return [str(family) for family in (*of_columns, *of_marks)]
 
     def transform(self, X: "pd.DataFrame | ArrayLike") -> Matrix:
@@ -351,7 +353,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             )
         check_columns(frame.columns, self.feature_names_in_, where="the customer table")
         blocks, lacking = self._treat(frame)
-        return self._scale(np.hstack([*blocks, marks(lacking, self._marked)]))
+        return self._scale(np.hstack([*blocks, marks(lacking, self.marked_)]))
 
     def inverse_transform(self, X: ArrayLike) -> pd.DataFrame:
         """Return encoded rows, such as centres, in the units and levels of the customer table.
@@ -379,7 +381,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             )
         values = rows / self.weights_ * self.scale_ + self.center_
         marked = values[:, self._spans[-1].stop :]
-        share = share_lacking(marked, self._marked, self.n_features_in_)
+        share = share_lacking(marked, self.marked_, self.n_features_in_)
         nobody = share > 1 - 1e-9
         found = {}
         for position, (name, treatment) in enumerate(self.treatments_.items()):
@@ -408,7 +410,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = [out for name, way in self.treatments_.items() for out in way.names(name)]
-        marks = [f"{self.feature_names_in_[group[0]]}={MISSING}" for group in self._marked]
+        marks = [f"{self.feature_names_in_[group[0]]}={MISSING}" for group in self.marked_]
         return np.array([*names, *marks], dtype=object)
 
     @property
