@@ -29,6 +29,7 @@ from custseg.clustering.algorithms import (
     takes,
     training_labels,
 )
+from custseg.clustering.warehouse import assign_in
 from custseg.errors import DataError, check_columns
 from custseg.features.dictionary import Dictionary
 from custseg.features.encoder import numeric_matrix
@@ -219,6 +220,56 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
             codes = as_codes(predicted(self.estimator_, matrix), self._order)
         segments = as_segments(codes, segment_names(len(self._order)), frame.index)
         return segments.reindex(customers.index.rename("customer_id"))
+
+    def assign_in(self, table: Any, *, customer_id: str = "customer_id") -> Any:
+        """Assign customers where they live, without fetching them.
+
+        The encoder and the rule of the algorithm become one query of the table's own engine, with
+        the segments that `predict` gives, ties included.
+
+        Parameters
+        ----------
+        table
+            One row per customer: a PySpark frame, an Ibis table, a DuckDB relation, a pandas,
+            Polars or PyArrow table, or the path of a CSV or Parquet file, with the variables.
+        customer_id
+            The column that names customers. Rows are assigned each by itself, so ids may repeat.
+
+        Returns
+        -------
+        table of the same kind
+            ``customer_id``; the ``segment``, missing for noise and where `predict` would refuse
+            the customer; and why it would, as ``problem``, such as "monetary is missing". Frames
+            of Spark, Ibis and DuckDB (also for paths) are lazy: nothing ran yet.
+
+        Raises
+        ------
+        ColumnError
+            If the table lacks a variable or the id.
+        DataError
+            If a column is of another type than in the fit.
+        ParameterError
+            If the encoder or the algorithm has no such form; the message names what has.
+
+        Examples
+        --------
+        >>> import duckdb
+        >>> customers = pd.DataFrame({"monetary": [90.0, 5.0, 80.0, 6.0]}, index=[1, 2, 3, 4])
+        >>> model = SegmentationModel(n_segments=2, order_by="monetary", random_state=0)
+        >>> there = duckdb.sql("FROM (VALUES (7, 88.0), (8, 4.0), (9, NULL)) AS t(id, monetary)")
+        >>> model.fit(customers).assign_in(there, customer_id="id").fetchall()
+        [(7, 'A', None), (8, 'B', None), (9, None, 'monetary is missing')]
+        """
+        check_is_fitted(self)
+        names = segment_names(len(self._order))
+        return assign_in(
+            table,
+            encoder=self.encoder_,
+            estimator=self.estimator_,
+            variables=self.variables_,
+            names=dict(zip(self._order.tolist(), names, strict=True)),
+            customer_id=customer_id,
+        )
 
     def summary(self) -> str:
         """Return in one sentence what was found."""
