@@ -159,7 +159,8 @@ class RFMRules(ClusterMixin, BaseEstimator):
         values = self._values(frame)
         weights = read_weights(sample_weight, len(values))
         cuts = _given(self.cut_points, self.bins) or _quantiles(values, weights, self.bins)
-        self.cells_, self.grid_, self.segment_names_ = cells, grid, names
+        self.grid_, self.segment_names_ = grid, names
+        self._cells = cells.to_dict(orient="list")
         self.cut_points_ = {role: cut.tolist() for role, cut in zip(ROLES, cuts, strict=True)}
         self.bounds_ = np.array([bounds_of(cut) for cut in cuts])
         self.n_features_in_ = frame.shape[1]
@@ -247,14 +248,12 @@ class RFMRules(ClusterMixin, BaseEstimator):
         counts = np.bincount(self.labels_, minlength=n)
         names = list(ROLES) if self.columns is None or not self._named else list(self.columns)
         boxes = self.cells_.groupby("segment", sort=False)
-        self.rules_ = pd.DataFrame(
-            {
-                "segment": self.segment_names_,
-                "rule": [self._rule(boxes.get_group(s), names) for s in self.segment_names_],
-                "n": counts,
-                "share": shares,
-            }
-        )
+        self._rules = {
+            "segment": list(self.segment_names_),
+            "rule": [self._rule(boxes.get_group(s), names) for s in self.segment_names_],
+            "n": counts,
+            "share": shares,
+        }
         notes = []
         if self.cut_points is None:
             table = pd.DataFrame(scores, columns=["r_score", "f_score", "m_score"])
@@ -280,8 +279,18 @@ class RFMRules(ClusterMixin, BaseEstimator):
             rules += [rule_words(conditions)] * possible
         return " or ".join(rules) or "nobody: the cut points on both sides are equal"
 
+    @property
+    def cells_(self) -> pd.DataFrame:
+        """The cells as a frame, with every bound."""
+        return pd.DataFrame(self._cells)
+
+    @property
+    def rules_(self) -> pd.DataFrame:
+        """One row per segment: ``segment``, ``rule``, ``n`` and ``share``."""
+        return pd.DataFrame(self._rules)
+
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        if not hasattr(self, "rules_"):
+        if not hasattr(self, "labels_"):
             return str(super().__repr__(N_CHAR_MAX=N_CHAR_MAX))
         head = f"RFMRules: {len(self.rules_)} segments by scores of 1 to {self.bins}"
         table = format_frame(self.rules_).to_string(max_colwidth=120)
