@@ -37,6 +37,7 @@ _NAMES = {
     "Transactions": "tables",
     "audit_join": "joins",
     "guess_roles": "features",
+    "load_model": "clustering",
 }
 
 __all__ = [*_NAMESPACES, *_NAMES]  # noqa: PLE0604

@@ -32,6 +32,10 @@ class MissingFileError(CustsegError, FileNotFoundError):
     """A file or data set is not where it was looked for."""
 
 
+class ModelFileError(CustsegError, ValueError):
+    """A stored model is damaged, of another version, or holds what is not trusted."""
+
+
 def nearest(name: object, options: Iterable[object]) -> str:
     """Return ``" Did you mean 'x'?"`` for the option nearest to `name`, or an empty string.
 

@@ -2,5 +2,6 @@
 
 from custseg.clustering.algorithms import ALGORITHMS, Algorithm
 from custseg.clustering.model import SegmentationModel
+from custseg.clustering.storage import load_model, read_manifest
 
-__all__ = ["ALGORITHMS", "Algorithm", "SegmentationModel"]
+__all__ = ["ALGORITHMS", "Algorithm", "SegmentationModel", "load_model", "read_manifest"]

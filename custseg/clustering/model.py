@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from custseg.clustering._inputs import (
     fit_encoder,
 )
 from custseg.clustering._naming import as_codes, as_segments, canonical_order, segment_names
+from custseg.clustering._provenance import provenance
 from custseg.clustering.algorithms import (
     ENCODERS,
     algorithm_name,
@@ -81,6 +83,9 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
         The columns that were used.
     encoder_, estimator_
         The fitted encoder (or ``None``) and the fitted clusterer.
+    provenance_ : dict
+        What the segments rest on: the number of ``customers``, a ``fingerprint`` of their values,
+        ``as_of`` and the ``features`` in the words of the dictionary, where the table carries them.
 
     Examples
     --------
@@ -171,6 +176,7 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
         self.encoder_ = encoder
         self.variables_ = names
         self.n_features_in_ = len(names)
+        self.provenance_ = provenance(frame[names], self.dictionary)
         self._order = canonical_order(labels, matrix, order_by)
         if not len(self._order):
             raise DataError(
@@ -271,10 +277,58 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
             customer_id=customer_id,
         )
 
+    def save(
+        self,
+        path: str | Path,
+        *,
+        as_of: Any = None,
+        evidence: Any = None,
+        include_segments: bool = False,
+    ) -> None:
+        """Store the model in a file, without pickle, for `custseg.load_model`.
+
+        The file has a manifest in JSON: versions, the roles of the columns, the features and their
+        definitions, `as_of`, the sizes of the segments, a fingerprint of the data, the evidence.
+        ``custseg.clustering.read_manifest`` shows it.
+
+        Parameters
+        ----------
+        path
+            The file, replaced if it exists.
+        as_of
+            The day up to which the customer table holds; ``None`` for the one it carried.
+        evidence
+            A result that speaks for the segmentation, such as what `compare_segmentations`
+            returned: its table, words and notes go into the manifest.
+        include_segments
+            Whether the ids of the customers of the fit and their segments go into the file too.
+            Without them nothing in it is about a single customer, save that medoids are customers,
+            without their ids.
+
+        Raises
+        ------
+        MissingFileError
+            If the folder does not exist.
+        ParameterError
+            If `evidence` is no result, or the clusterer cannot be stored without pickle.
+        """
+        from custseg.clustering.storage import save_model  # which rebuilds models of this class
+
+        check_is_fitted(self)
+        save_model(self, path, as_of=as_of, evidence=evidence, include_segments=include_segments)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("segments_", "labels_") and "provenance_" in vars(self):
+            raise AttributeError(
+                f"the model was stored without the {name} of its customers. Call predict with "
+                "them, or store it with include_segments=True."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def summary(self) -> str:
         """Return in one sentence what was found."""
         check_is_fitted(self)
-        n_segments, n = len(self.sizes_), len(self.segments_)
+        n_segments, n = len(self.sizes_), self.provenance_["customers"]
         noise = n - int(self.sizes_["n"].sum())
         parts = [f"{algorithm_name(self.algorithm)} found {n_segments} segments of {n:,} customers"]
         parts[0] += f" by {len(self.variables_)} variables"
@@ -283,7 +337,7 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
         return ", ".join(parts)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        if not hasattr(self, "segments_"):
+        if not hasattr(self, "sizes_"):
             return str(super().__repr__(N_CHAR_MAX=N_CHAR_MAX))
         return f"SegmentationModel: {self.summary()}\n\n{self._shown().to_string(max_rows=40)}"
 
@@ -292,7 +346,7 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
 
     def _repr_mimebundle_(self, **_: Any) -> Mapping[str, str]:
         bundle = {"text/plain": repr(self)}
-        if hasattr(self, "segments_"):
+        if hasattr(self, "sizes_"):
             head = f"<p><b>SegmentationModel</b>: {escape(self.summary())}</p>"
             bundle["text/html"] = head + self._shown().to_html(max_rows=40, border=0, escape=True)
         return bundle
