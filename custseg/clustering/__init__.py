@@ -1,7 +1,17 @@
 """Which algorithms divide customers, and the model that makes segments of what they find."""
 
 from custseg.clustering.algorithms import ALGORITHMS, Algorithm
+from custseg.clustering.kmodes import KModes
+from custseg.clustering.kprototypes import KPrototypes
 from custseg.clustering.model import SegmentationModel
 from custseg.clustering.storage import load_model, read_manifest
 
-__all__ = ["ALGORITHMS", "Algorithm", "SegmentationModel", "load_model", "read_manifest"]
+__all__ = [
+    "ALGORITHMS",
+    "Algorithm",
+    "KModes",
+    "KPrototypes",
+    "SegmentationModel",
+    "load_model",
+    "read_manifest",
+]

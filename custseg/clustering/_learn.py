@@ -1,0 +1,151 @@
+"""What k-modes and k-prototypes have in common: from a table to prototypes, and back to rows."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from custseg._kernels.modes import dissimilarities
+from custseg.clustering._columns import (
+    Levels,
+    Matrix,
+    as_numbers,
+    code_levels,
+    find_categorical,
+    find_levels,
+    open_table,
+    place_side_by_side,
+)
+from custseg.clustering._prototypes import (
+    check_clusters,
+    fill_gaps,
+    find_prototypes,
+    gather_rows,
+    moments,
+)
+from custseg.clustering._starts import METHODS, choose_starts, read_starts
+from custseg.clustering._weights import read_weights
+from custseg.clustering.algorithms import as_seed
+from custseg.errors import DataError, check_number, check_option
+
+
+def learn(
+    estimator: Any,
+    X: "pd.DataFrame | ArrayLike",
+    sample_weight: ArrayLike | None,
+    *,
+    categorical: Any,
+    gamma: float | None,
+) -> None:
+    """Fit an estimator of prototypes: set its attributes.
+
+    Parameters
+    ----------
+    estimator
+        Has ``n_clusters``, ``init``, ``n_init``, ``max_iter`` and ``random_state``.
+    X
+        Rows x columns.
+    sample_weight
+        A weight per row; a row of weight 0 only gets a label.
+    categorical
+        As in `find_categorical`, or ``"all"``.
+    gamma
+        What a level that differs counts; ``None`` for half the mean standard deviation.
+    """
+    k, init = estimator.n_clusters, estimator.init
+    for name in ("n_clusters", "n_init", "max_iter"):
+        check_number(getattr(estimator, name), name, ge=1, integer=True)
+    if isinstance(init, str):
+        check_option(init.lower(), "init", METHODS)
+    rng = np.random.default_rng(as_seed(estimator.random_state))
+    frame = open_table(estimator, X, reset=True)
+    weights = read_weights(sample_weight, len(frame))
+    known, mass = frame[weights > 0], weights[weights > 0]
+
+    positions = range(frame.shape[1]) if categorical == "all" else categorical
+    estimator.categorical_ = find_categorical(frame, positions)
+    columns = [known.iloc[:, position] for position in estimator.categorical_]
+    found = [find_levels(column) for column in columns]
+    estimator.categories_ = [levels for levels, _ in found]
+    numbers, codes = place_side_by_side(
+        _numbers(known, estimator.categorical_), [code for _, code in found], len(known)
+    )
+    check_clusters(k, numbers, codes)
+    mean, deviation = moments(numbers, mass)
+    _check_size(known, estimator.categorical_, deviation)
+
+    estimator.gamma_ = _usual_gamma(deviation) if gamma is None else float(gamma)
+    rows = gather_rows(numbers, codes, mass, estimator.categories_, mean, estimator.gamma_)
+    if isinstance(init, str):
+        starts = choose_starts(init.lower(), rows, k, estimator.n_init, rng)
+    else:
+        given = read_starts(init, k, frame, estimator.categorical_, estimator.categories_)
+        starts = iter([fill_gaps(rows, *given)])
+    solution = find_prototypes(rows, starts, estimator.max_iter)
+
+    estimator.means_, estimator.modes_ = solution.means, solution.modes
+    estimator.cost_, estimator.n_iter_ = solution.cost, solution.n_iter
+    estimator.cluster_centroids_ = _centroids(estimator)
+    estimator.labels_ = solution.labels
+    if len(known) < len(frame):
+        estimator.labels_ = _apart(estimator, frame).argmin(axis=1)
+
+
+def measure(estimator: Any, X: "pd.DataFrame | ArrayLike") -> Matrix:
+    """Return the dissimilarity of new rows from the prototypes of a fitted estimator."""
+    check_is_fitted(estimator)
+    return _apart(estimator, open_table(estimator, X, reset=False))
+
+
+def tag(tags: Tags) -> Tags:
+    """Return scikit-learn's tags with what these estimators take."""
+    tags.input_tags.allow_nan = True
+    tags.input_tags.categorical = True
+    tags.input_tags.string = True
+    tags.transformer_tags.preserves_dtype = []
+    return tags
+
+
+def _apart(estimator: Any, frame: pd.DataFrame) -> Matrix:
+    columns = [frame.iloc[:, position] for position in estimator.categorical_]
+    codes = [code_levels(*pair) for pair in zip(columns, estimator.categories_, strict=True)]
+    numbers = _numbers(frame, estimator.categorical_)
+    rows = place_side_by_side(numbers, codes, len(frame))
+    return dissimilarities(*rows, estimator.gamma_, estimator.means_, estimator.modes_)
+
+
+def _numbers(frame: pd.DataFrame, categorical: list[int]) -> list[Matrix]:
+    numeric = [position for position in range(frame.shape[1]) if position not in categorical]
+    return [as_numbers(frame.iloc[:, position]) for position in numeric]
+
+
+def _check_size(frame: pd.DataFrame, categorical: list[int], deviation: Matrix) -> None:
+    """Raise `DataError` if a numeric column has no value, or values too large to be squared."""
+    names = [name for position, name in enumerate(frame.columns) if position not in categorical]
+    for name, spread in zip(names, deviation, strict=True):
+        if np.isnan(spread):
+            raise DataError(f"column {name!r} has no value at all. Leave it out.")
+        if np.isinf(spread):
+            raise DataError(
+                f"column {name!r} has values too large for a variance. Express it in another unit."
+            )
+
+
+def _usual_gamma(deviation: Matrix) -> float:
+    """Return half the mean standard deviation of the numbers; 1 where no number varies."""
+    return float(0.5 * np.mean(deviation)) if deviation.any() else 1.0
+
+
+def _centroids(estimator: Any) -> NDArray[Any]:
+    """Return k prototypes x columns, categories as the values that they stand for."""
+    columns: list[NDArray[Any]] = list(estimator.means_.T)
+    levels: list[Levels] = estimator.categories_
+    for j, position in enumerate(estimator.categorical_):
+        columns.insert(position, levels[j][estimator.modes_[:, j]])
+    dtypes = {column.dtype for column in columns}
+    if len(dtypes) > 1 and any(dtype.kind not in "iuf" for dtype in dtypes):
+        columns = [column.astype(object) for column in columns]
+    return np.column_stack(columns)
