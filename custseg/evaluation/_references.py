@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm, rankdata
 
+from custseg.evaluation._distances import distance_sums
 from custseg.evaluation._parallel import run
 from custseg.evaluation._resamples import FAILURES, fit_labels
-from custseg.evaluation.indices import explained_share
-from custseg.evaluation.silhouette import widths
+from custseg.evaluation.indices import separation, squares
+from custseg.evaluation.silhouette import widths_of
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.integer]
@@ -19,6 +21,57 @@ Labels = NDArray[np.integer]
 def permuted(matrix: Matrix, rng: np.random.Generator) -> Matrix:
     """Return a table with every column shuffled on its own."""
     return rng.permuted(matrix, axis=0)
+
+
+def box(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+    """Return points spread evenly over the ranges of the columns."""
+    return rng.uniform(matrix.min(axis=0), matrix.max(axis=0), matrix.shape)
+
+
+def pca_box(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+    """Return points spread evenly over the ranges of the principal components."""
+    center = matrix.mean(axis=0)
+    axes = np.linalg.svd(matrix - center, full_matrices=False)[2]
+    scores = (matrix - center) @ axes.T
+    return center + rng.uniform(scores.min(axis=0), scores.max(axis=0), scores.shape) @ axes
+
+
+def normal(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+    """Return draws from the normal distribution with the same means and covariances."""
+    center = matrix.mean(axis=0)
+    _, spread, axes = np.linalg.svd(matrix - center, full_matrices=False)
+    scores = rng.normal(size=(len(matrix), len(spread))) * spread / np.sqrt(len(matrix) - 1)
+    return np.asarray(center + scores @ axes)
+
+
+def copula(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+    """Return every column's own values, in orders that go together as normal scores do."""
+    n = len(matrix)
+    scores = norm.ppf((rankdata(matrix, axis=0) - 0.5) / n)
+    ranks = normal(scores, rng).argsort(axis=0).argsort(axis=0)
+    return np.take_along_axis(np.sort(matrix, axis=0), ranks, axis=0)
+
+
+def style(matrix: Matrix, rng: np.random.Generator) -> Matrix:
+    """Return answers with the same level and spread per customer and the same means per item.
+
+    What a customer answers beyond level, spread and the item's mean is shuffled within the item;
+    the sum is moved to the nearest answer that the item has.
+    """
+    level = matrix.mean(axis=1, keepdims=True)
+    item = matrix.mean(axis=0) - matrix.mean()
+    rest = matrix - level - item
+    spread = np.sqrt((rest**2).mean(axis=1, keepdims=True))
+    shuffled = rng.permuted(rest / np.where(spread > 0, spread, 1.0), axis=0)
+    made = level + item + spread * shuffled
+    return np.column_stack(
+        [_nearest(values, np.unique(own)) for values, own in zip(made.T, matrix.T, strict=True)]
+    )
+
+
+def _nearest(values: Matrix, answers: Matrix) -> Matrix:
+    middles = (answers[1:] + answers[:-1]) / 2
+    return answers[np.searchsorted(middles, values)]
 
 
 @dataclass(frozen=True)
@@ -36,20 +89,71 @@ NULLS: Mapping[str, Null] = {
         "distribution and breaks all association: variables that merely correlate beat it without "
         "any groups, and groups along a single variable cannot beat it.",
     ),
+    "box": Null(
+        box,
+        "the null reference is spread evenly over the ranges of the columns: data that are denser "
+        "in the middle, skewed, discrete or correlated beat it without any groups.",
+    ),
+    "pca_box": Null(
+        pca_box,
+        "the null reference is spread evenly over the ranges of the principal components, so it "
+        "follows correlation: data that are denser in the middle, skewed or discrete beat it "
+        "without any groups.",
+    ),
+    "normal": Null(
+        normal,
+        "the null reference is normal with the same means and covariances: skewed, discrete or "
+        "flat data beat it without any groups.",
+    ),
+    "copula": Null(
+        copula,
+        "the null reference keeps each variable's distribution and the correlation of normal "
+        "scores (a Gaussian copula): groups along a single variable cannot beat it, while a factor "
+        "behind yes/no answers or counts does without any groups.",
+    ),
+    "style": Null(
+        style,
+        "the null reference keeps each customer's level and spread of answers and each item's "
+        "mean, for rating scales: groups that differ in their level alone cannot beat it, and for "
+        "variables that are no ratings of one kind it means nothing.",
+    ),
 }
 
 
-def mean_silhouettes(
-    matrix: Matrix, labelings: list[Labels], sample: NDArray[np.integer]
-) -> Matrix:
-    """Return the mean width in each labelling over a sample, NaN below two segments."""
-    answer = np.full(len(labelings), np.nan)
-    kept = [_dense(codes[sample]) for codes in labelings]
-    usable = [place for place, codes in enumerate(kept) if codes.max(initial=-1) > 0]
-    if usable:
-        found = widths(matrix[sample], [kept[place] for place in usable])
-        answer[usable] = np.nanmean(found, axis=0)
-    return answer
+INDICES = ("explained", "silhouette", "separation", "calinski_harabasz", "davies_bouldin")
+SMALLER_IS_BETTER = {"davies_bouldin"}
+
+
+def index_values(matrix: Matrix, labelings: list[Labels], sample: NDArray[np.integer]) -> Matrix:
+    """Return the indices of each labelling; NaN below two segments.
+
+    Parameters
+    ----------
+    matrix
+        Customers x variables.
+    labelings
+        Codes of the segments in each labelling, -1 for a customer in none.
+    sample
+        The customers among whom silhouettes and separations are taken.
+
+    Returns
+    -------
+    numpy.ndarray
+        Labelings x `INDICES`.
+    """
+    answers = np.full((len(labelings), len(INDICES)), np.nan)
+    usable = [place for place, codes in enumerate(labelings) if codes.max(initial=-1) > 0]
+    for place in usable:
+        found = squares(matrix[labelings[place] >= 0], labelings[place][labelings[place] >= 0])
+        answers[place] = [found.get(name, np.nan) for name in INDICES]
+    kept = {place: _dense(labelings[place][sample]) for place in usable}
+    kept = {place: codes for place, codes in kept.items() if codes.max(initial=-1) > 0}
+    sums = distance_sums(matrix[sample], list(kept.values()))
+    for (place, codes), part in zip(kept.items(), sums, strict=True):
+        size = np.bincount(codes[codes >= 0])
+        answers[place, 1] = np.nanmean(widths_of(part, codes, size))
+        answers[place, 2] = separation(part, codes, size)
+    return answers
 
 
 def _dense(codes: Labels) -> Labels:
@@ -67,13 +171,14 @@ def reference_draws(
     n_tables: int,
     seed: int,
     progress: bool | None = None,
+    n_jobs: int | None = None,
 ) -> dict[Hashable, Matrix]:
     """Cluster tables made by the null and measure them as the data are measured.
 
     Returns
     -------
     dict
-        From each key to tables x (explained share, mean silhouette); NaN where a fit failed.
+        From each key to tables x `INDICES`; NaN where a fit failed.
     """
     keys = list(estimators)
 
@@ -81,21 +186,16 @@ def reference_draws(
         rng = np.random.default_rng([seed, table, 2])
         made = null.make(matrix, rng)
         once, start = np.ones(len(made), dtype=int), int(rng.integers(2**32))
-        answers = np.full((len(keys), 2), np.nan)
         labelings = []
-        for place, key in enumerate(keys):
+        for key in keys:
             try:
-                codes = fit_labels(estimators[key], made, once, start)
+                labelings.append(fit_labels(estimators[key], made, once, start))
             except FAILURES:
-                codes = np.full(len(made), -1)
-            labelings.append(codes)
-            if codes.max() > 0:
-                answers[place, 0] = explained_share(made, codes)[1]
-        answers[:, 1] = mean_silhouettes(made, labelings, sample)
-        return answers
+                labelings.append(np.full(len(made), -1))
+        return index_values(made, labelings, sample)
 
-    tables = run(measure, range(n_tables), label="null tables", progress=progress)
-    draws = np.array(list(tables)).reshape(n_tables, len(keys), 2)
+    tables = run(measure, range(n_tables), label="null tables", progress=progress, n_jobs=n_jobs)
+    draws = np.array(list(tables)).reshape(n_tables, len(keys), len(INDICES))
     return {key: draws[:, place] for place, key in enumerate(keys)}
 
 

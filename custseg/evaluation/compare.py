@@ -18,10 +18,12 @@ from custseg.clustering._inputs import (
 from custseg.clustering.algorithms import algorithm_name, as_seed, make_estimator
 from custseg.errors import ParameterError, check_number, check_option
 from custseg.evaluation._references import (
+    INDICES,
     NULLS,
+    SMALLER_IS_BETTER,
     against,
     family_p,
-    mean_silhouettes,
+    index_values,
     reference_draws,
 )
 from custseg.evaluation._resamples import FAILURES, Replicates, own_segments, resample
@@ -38,8 +40,9 @@ FEWEST_NULL_TABLES = 19
 
 COLUMNS = (
     *("algorithm", "k", "ari", "jaccard", "jaccard_min"),
-    *("silhouette", "silhouette_null", "silhouette_z", "p_silhouette"),
-    *("within_ss", "explained", "explained_null", "explained_z", "p_explained", "p_family"),
+    "within_ss",
+    *(part for name in INDICES for part in (name, f"{name}_null", f"{name}_z", f"p_{name}")),
+    "p_family",
     *("smallest_share", "reason", "seconds"),
 )
 
@@ -167,11 +170,10 @@ def compare_segmentations(
         seed=seed,
         progress=progress,
     )
-    widths = mean_silhouettes(matrix, [fit.codes for fit in fitted.values()], sample)
-    silhouette = dict(zip(fitted, widths, strict=True))
+    values = index_values(matrix, [fit.codes for fit in fitted.values()], sample)
+    observed = dict(zip(fitted, values, strict=True))
     rows = [
-        _row(key, fit, matrix, silhouette, draws, replicates, min_share)
-        for key, fit in fits.items()
+        _row(key, fit, matrix, observed, draws, replicates, min_share) for key, fit in fits.items()
     ]
     table = _with_family_p(pd.DataFrame(rows), draws)
     return Evidence(
@@ -226,7 +228,7 @@ def _row(
     key: Key,
     fit: _Fit,
     matrix: Matrix,
-    silhouette: dict[Key, float],
+    observed: dict[Key, Matrix],
     draws: dict[Hashable, Matrix],
     replicates: dict[Hashable, Replicates],
     min_share: float,
@@ -240,12 +242,12 @@ def _row(
         by_segment = np.nanmean(np.array(found.jaccards), axis=0)
         row |= {"jaccard": float(by_segment.mean()), "jaccard_min": float(by_segment.min())}
     row["ari"] = float(np.median(found.ari)) if found.ari else float("nan")
-    for place, index in enumerate(("explained", "silhouette")):
-        value = silhouette[key]
-        if index == "explained":
-            row["within_ss"], value = explained_share(matrix, fit.codes)
-        mean, z, p = against(value, draws[key][:, place])
-        row |= {index: value, f"{index}_null": mean, f"{index}_z": z, f"p_{index}": p}
+    row["within_ss"] = explained_share(matrix, fit.codes)[0]
+    for place, index in enumerate(INDICES):
+        value = observed[key][place]
+        sign = -1 if index in SMALLER_IS_BETTER else 1
+        mean, z, p = against(sign * value, sign * draws[key][:, place])
+        row |= {index: value, f"{index}_null": sign * mean, f"{index}_z": z, f"p_{index}": p}
     share = float(np.bincount(fit.codes[fit.codes >= 0]).min() / len(matrix))
     row |= {"smallest_share": share, "seconds": fit.seconds + found.seconds}
     small = f"the smallest segment holds {share:.1%} of customers, less than {min_share:.0%}"

@@ -157,16 +157,16 @@ def indices(
         row["smallest_share"] = size.min() / size.sum()
         row["silhouette"] = found.overall[position]
         row["silhouette_se"] = found.errors[position]
-        row["separation"] = _separation(found.sums[position], labels[found.targets], size)
+        row["separation"] = separation(found.sums[position], labels[found.targets], size)
         if numbers is not None:
-            row |= _squares(numbers[labels >= 0], labels[labels >= 0])
+            row |= squares(numbers[labels >= 0], labels[labels >= 0])
         if name in given:
             row |= _likelihood(given[name], X, str(name))
         rows.append(row)
     return Indices(pd.DataFrame(rows, columns=list(COLUMNS)), notes=found.notes)
 
 
-def _separation(sums: Matrix, codes: Labels, size: NDArray[np.integer]) -> float:
+def separation(sums: Matrix, codes: Labels, size: NDArray[np.integer]) -> float:
     """Return the smallest mean distance between segments over the largest within one."""
     measured = np.bincount(codes[codes >= 0], minlength=len(size))
     totals = np.array([sums[:, codes == segment].sum(axis=1) for segment in range(len(size))])
@@ -177,7 +177,8 @@ def _separation(sums: Matrix, codes: Labels, size: NDArray[np.integer]) -> float
     return float(means.min() / within) if within > 0 else float("inf")
 
 
-def _squares(matrix: Matrix, codes: Labels) -> dict[str, float]:
+def squares(matrix: Matrix, codes: Labels) -> dict[str, float]:
+    """Return the indices of sums of squares of customers who are all in a segment."""
     within, explained = explained_share(matrix, codes)
     scores = {"within_ss": within, "explained": explained}
     if len(matrix) > codes.max() + 1 and within > 0:

@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike
 from custseg.clustering._inputs import check_customers, count_distinct
 from custseg.clustering._naming import segment_names
 from custseg.clustering.algorithms import as_seed, make_estimator
-from custseg.errors import DataError, check_number
-from custseg.evaluation._resamples import own_segments, resample
+from custseg.errors import DataError, check_number, check_option
+from custseg.evaluation._resamples import SCHEMES, Replicates, own_segments, resample
 from custseg.evaluation.verdict import RECOVERED
 from custseg.features.encoder import numeric_matrix
 from custseg.results import Result, format_number
 
 DISSOLVED = 0.5
+CORE = 0.9
+"""A core customer is put into the same segment by at least this share of the replicates."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -31,9 +33,16 @@ class Stability(Result):
         The median adjusted Rand index between the pairs of replicates.
     pair_ari
         That index of every pair.
+    replicates
+        ``resample``, ``segment``, ``jaccard`` and ``slsw`` of every replicate: the Jaccard
+        similarity of the segment with the most similar replicate segment, among the customers who
+        were drawn (Hennig), and among all, assigned by the replicate's rule (segment level
+        stability within solutions: Dolnicar & Leisch 2017).
     agreement
         By customer: the share of replicates that put the customer into the same segment as the
         full fit, segments matched one to one.
+    core
+        By customer: whether that share is .9 or more; the others are borderline customers.
     notes
         Caveats.
     """
@@ -41,7 +50,9 @@ class Stability(Result):
     segments: pd.DataFrame
     ari: float
     pair_ari: pd.Series
+    replicates: pd.DataFrame
     agreement: pd.Series
+    core: pd.Series
     notes: tuple[str, ...]
     _picture: ClassVar[str] = "evaluation.stability"
 
@@ -49,13 +60,28 @@ class Stability(Result):
         """Return ``segment``, ``n``, ``jaccard``, ``recovered`` and ``dissolved``."""
         return self.segments
 
+    def by_segment(self) -> pd.DataFrame:
+        """Return quartiles of both similarities by segment: the numbers of the box plots.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per segment; ``jaccard`` and ``slsw``, each with ``25%``, ``50%`` and ``75%``.
+        """
+        groups = self.replicates.groupby("segment", sort=False)[["jaccard", "slsw"]]
+        table = groups.quantile([0.25, 0.5, 0.75]).unstack()
+        return table.set_axis(
+            pd.MultiIndex.from_product([["jaccard", "slsw"], ["25%", "50%", "75%"]]), axis=1
+        ).loc[self.segments["segment"]]
+
     def summary(self) -> str:
-        """Return how firm the cut is, and which segment is the weakest."""
+        """Return how firm the cut is, which segment is the weakest, and who is borderline."""
         weakest = self.segments.loc[self.segments["jaccard"].idxmin()]
         return (
             f"two resamples agree with a median adjusted Rand index of {format_number(self.ari)}; "
             f"the weakest of {len(self.segments)} segments is {weakest['segment']} with a mean "
-            f"Jaccard similarity of {format_number(weakest['jaccard'])}"
+            f"Jaccard similarity of {format_number(weakest['jaccard'])}; "
+            f"{1 - self.core.mean():.0%} of customers are borderline"
         )
 
 
@@ -63,6 +89,7 @@ def stability(
     X: "pd.DataFrame | ArrayLike",
     estimator: Any,
     n_resamples: int = 100,
+    scheme: str = "bootstrap",
     *,
     random_state: int | np.random.Generator | None = 0,
     progress: bool | None = None,
@@ -70,12 +97,12 @@ def stability(
 ) -> Stability:
     """Draw the customers again and again, and see which segments come back.
 
-    Each bootstrap sample is clustered with as many starts as the full fit, without its centres.
-    For the Jaccard similarity of a segment with the most similar replicate segment, the customers
-    who were drawn are clustered and counted once each, as in fpc's ``clusterboot``: recovered is
-    .75 or more, dissolved .5 or less. For the adjusted Rand index they are clustered as often as
-    drawn; replicates one and two, three and four, … are pairs, whose assignments of all customers
-    are compared.
+    Each resample is clustered with as many starts as the full fit, without its centres. For the
+    Jaccard similarity of a segment with the most similar replicate segment, the customers who were
+    drawn are clustered and counted once each, as in fpc's ``clusterboot``: recovered is .75 or
+    more, dissolved .5 or less. For the adjusted Rand index they are clustered as often as drawn;
+    replicates one and two, three and four, … are pairs, whose assignments of all customers are
+    compared.
 
     Parameters
     ----------
@@ -85,7 +112,12 @@ def stability(
     estimator
         A scikit-learn clusterer; it is cloned, and its random state is set where it has none.
     n_resamples
-        The number of bootstrap samples.
+        The number of resamples.
+    scheme
+        ``"bootstrap"``: as many customers as there are, drawn with replacement. ``"subsample"``:
+        half of them. ``"noise"``: all, but each with probability .05 is replaced by a point drawn
+        evenly from the box of four standard deviations along the principal axes; only the others
+        are compared.
     random_state
         A seed; the same seed gives the same answer for any number of threads.
     progress
@@ -98,7 +130,8 @@ def stability(
     Stability
         ``to_frame()`` has one row per segment, named in order of decreasing size: ``segment``,
         ``n``, ``jaccard`` (mean over resamples), ``recovered`` and ``dissolved`` (numbers of
-        resamples); ``.ari`` the median over pairs; ``.agreement`` a share by customer.
+        resamples); ``.ari`` the median over pairs; ``.replicates`` every similarity;
+        ``.agreement`` a share by customer and ``.core`` whether it is .9 or more.
 
     Raises
     ------
@@ -111,7 +144,8 @@ def stability(
     References
     ----------
     Hennig (2007), Computational Statistics & Data Analysis 52, 258-271 (Jaccard similarity,
-    recovered and dissolved). Dolnicar & Leisch (2010), Marketing Letters 21, 83-101 (pairs).
+    recovered and dissolved; the schemes). Dolnicar & Leisch (2010), Marketing Letters 21, 83-101
+    (pairs). Dolnicar & Leisch (2017), Marketing Letters 28, 423-436 (segment level stability).
 
     Examples
     --------
@@ -123,6 +157,7 @@ def stability(
     1       B  4      1.0         20          0
     """
     check_number(n_resamples, "n_resamples", ge=2, integer=True)
+    check_option(scheme, "scheme", SCHEMES)
     customers = pd.DataFrame(X)
     frame, names = check_customers(customers, list(customers.columns))
     seed = as_seed(random_state)
@@ -132,37 +167,51 @@ def stability(
     codes, n_segments = own_segments(clusterer, matrix)
     if n_segments < 2:
         raise DataError(f"the clusterer found {n_segments} segments; stability needs at least 2.")
-    replicates = resample(
+    found = resample(
         matrix,
         {"only": (clusterer, codes)},
         n_resamples=n_resamples,
         seed=seed,
+        scheme=scheme,
         progress=progress,
         n_jobs=n_jobs,
     )["only"]
-    if replicates.reason:
-        raise DataError(f"{replicates.reason}. Take fewer segments or more customers.")
-    found = np.array(replicates.jaccards)
+    if found.reason:
+        raise DataError(f"{found.reason}. Take fewer segments or more customers.")
+    return _gathered(found, codes, frame.index, customers.index)
+
+
+def _gathered(found: Replicates, codes: np.ndarray, ids: pd.Index, as_given: pd.Index) -> Stability:
+    names = segment_names(int(codes.max()) + 1)
+    similar = np.array(found.jaccards)
     table = pd.DataFrame(
         {
-            "segment": segment_names(n_segments),
+            "segment": names,
             "n": np.bincount(codes[codes >= 0]),
-            "jaccard": np.nanmean(found, axis=0),
-            "recovered": (found >= RECOVERED).sum(axis=0),
-            "dissolved": (found <= DISSOLVED).sum(axis=0),
+            "jaccard": np.nanmean(similar, axis=0),
+            "recovered": (similar >= RECOVERED).sum(axis=0),
+            "dissolved": (similar <= DISSOLVED).sum(axis=0),
         }
     )
-    agreement = pd.Series(
-        replicates.agreed / np.maximum(replicates.seen, 1), index=frame.index, name="agreement"
+    replicates = pd.DataFrame(
+        {
+            "resample": np.repeat(np.arange(len(similar)), len(names)),
+            "segment": names * len(similar),
+            "jaccard": similar.ravel(),
+            "slsw": np.array(found.within).ravel(),
+        }
     )
+    agreement = pd.Series(found.agreement, index=ids, name="agreement").reindex(as_given)
     return Stability(
         segments=table,
-        ari=float(np.median(replicates.ari)) if replicates.ari else float("nan"),
-        pair_ari=pd.Series(replicates.ari, name="ari"),
-        agreement=agreement.reindex(customers.index),
+        ari=float(np.median(found.ari)) if found.ari else float("nan"),
+        pair_ari=pd.Series(found.ari, name="ari"),
+        replicates=replicates,
+        agreement=agreement,
+        core=(agreement >= CORE).rename("core"),
         notes=(
             (
-                f"stability tells how firm this cut is with {len(frame):,} customers, not whether "
+                f"stability tells how firm this cut is with {len(ids):,} customers, not whether "
                 "segments have gaps between them: a cut through a continuum can be firm."
             ),
         ),

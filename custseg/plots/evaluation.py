@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from custseg.evaluation import Evidence, Indices, Silhouettes, Stability
+    from custseg.evaluation import (
+        Evidence,
+        Indices,
+        Silhouettes,
+        Stability,
+    )
 
 
 def evidence(evidence: "Evidence", *, ax: "Axes | None" = None) -> "Axes":
@@ -120,7 +125,10 @@ def _asked(ax: "Axes", value: float) -> None:
 
 
 def stability(stability: "Stability", *, ax: "Axes | None" = None) -> "Axes":
-    """Draw the mean Jaccard similarity of every segment; lines at dissolved and recovered.
+    """Draw the Jaccard similarity of every segment over the resamples, as boxes.
+
+    Boxes hold the middle half, whiskers reach to the farthest resample within one and a half of
+    their lengths, a diamond is the mean; lines are at dissolved (.5) and recovered (.75).
 
     Parameters
     ----------
@@ -136,14 +144,25 @@ def stability(stability: "Stability", *, ax: "Axes | None" = None) -> "Axes":
     """
     table = stability.to_frame()
     if ax is None:
-        _, ax = plt.subplots(figsize=(7, 0.9 + 0.35 * len(table)), layout="constrained")
+        _, ax = plt.subplots(figsize=(7, 1.1 + 0.4 * len(table)), layout="constrained")
     labels = [f"{row.segment} (n = {row.n:,})" for row in table.itertuples()]
-    ax.barh(labels, table["jaccard"], color=sns.color_palette("colorblind")[0], height=0.7)
+    groups = stability.replicates.dropna(subset="jaccard").groupby("segment", sort=False)
+    ax.boxplot(
+        [groups["jaccard"].get_group(segment) for segment in table["segment"]],
+        orientation="horizontal",
+        tick_labels=labels,
+        widths=0.6,
+        patch_artist=True,
+        boxprops={"facecolor": sns.color_palette("colorblind")[0], "alpha": 0.6},
+        medianprops={"color": "0.1"},
+        flierprops={"marker": ".", "markersize": 3, "markeredgecolor": "0.4"},
+    )
+    ax.plot(table["jaccard"], range(1, len(table) + 1), "D", color="0.1", markersize=4)
     for value in (0.5, 0.75):
         ax.axvline(value, color="0.35", linestyle="--", linewidth=0.9)
-    ax.set_xlim(0, 1)
+    ax.set_xlim(0, 1.02)
     ax.invert_yaxis()
-    ax.set_xlabel("mean Jaccard similarity on resampling (dissolved .5, recovered .75)")
+    ax.set_xlabel("Jaccard similarity on resampling (dissolved .5, recovered .75)")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 

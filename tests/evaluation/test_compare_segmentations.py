@@ -336,8 +336,9 @@ def test_pictures_are_drawn(evidence):
     widths = cs.evaluation.silhouettes(customers, evidence.model().fit(customers).segments_)
     assert [text.get_text() for text in widths.plot().get_yticklabels()] == list("ABCD")
     stable = cs.evaluation.stability(customers, KMeans(4, n_init=10), n_resamples=4)
-    bars = stable.plot().patches
-    np.testing.assert_array_equal([bar.get_width() for bar in bars], stable.to_frame()["jaccard"])
+    means = stable.plot().get_lines()
+    drawn = next(line for line in means if line.get_marker() == "D")
+    np.testing.assert_array_equal(drawn.get_xdata(), stable.to_frame()["jaccard"])
     none = compare_segmentations(customers, VARIABLES, k=[4], n_resamples=4, min_share=0.9)
     none.plot().figure.savefig(io.BytesIO())
     plt.close("all")

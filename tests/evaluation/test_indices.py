@@ -51,7 +51,7 @@ def test_threads_do_not_change_a_digit(monkeypatch):
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("metric", ["manhattan", "cosine", "chebyshev", "correlation", "braycurtis"])
+@pytest.mark.parametrize("metric", ["manhattan", "cosine", "chebyshev", "braycurtis"])
 def test_every_metric_equals_scikit_learn(metric, iris):
     labelings = labelings_of(iris)
     found = cs.evaluation.silhouettes(iris, labelings, metric)
