@@ -122,12 +122,11 @@ def _log_densities(mixture: GaussianMixture, n_columns: int) -> tuple[list[Step]
     densities = []
     for k, (mean, weight) in enumerate(zip(mixture.means_, mixture.weights_, strict=True)):
         root = _precision_root(mixture, k, n_columns)
+        shift = mean @ root
         for j in range(n_columns):
-            terms = [
-                (nw.col(f"x{i}") - float(mean[i])) * float(root[i, j])
-                for i in np.flatnonzero(root[:, j]).tolist()
-            ]
-            whitened[f"w{k}_{j}"] = add_up(terms)
+            rows = np.flatnonzero(root[:, j]).tolist()
+            turned = add_up([nw.col(f"x{i}") * float(root[i, j]) for i in rows])
+            whitened[f"w{k}_{j}"] = turned - float(shift[j])
         squares = [nw.col(f"w{k}_{j}") * nw.col(f"w{k}_{j}") for j in range(n_columns)]
         with np.errstate(divide="ignore"):
             constant = float(np.log(weight) + np.log(np.diag(root)).sum())

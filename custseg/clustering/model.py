@@ -176,7 +176,7 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
         self.encoder_ = encoder
         self.variables_ = names
         self.n_features_in_ = len(names)
-        self.provenance_ = provenance(frame[names], self.dictionary)
+        self.provenance_ = provenance(frame[names], getattr(encoder, "dictionary", known))
         self._order = canonical_order(labels, matrix, order_by)
         if not len(self._order):
             raise DataError(
