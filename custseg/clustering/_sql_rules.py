@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
+from math import inf
 from typing import Any
 
 import narwhals as nw
@@ -12,8 +13,13 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import Pipeline
 
-from custseg.clustering._sql_encoder import add_up, rescale
+from custseg._engine import one_if
+from custseg.clustering._sql_encoder import Problem, add_up, rescale
 from custseg.clustering._ties import likeliest_bound, nearest_bound
+from custseg.clustering.kmodes import KModes
+from custseg.clustering.kprototypes import KPrototypes
+from custseg.clustering.rules import RFMRules
+from custseg.clustering.tree_rules import TreeRules
 from custseg.errors import ParameterError
 
 Matrix = NDArray[np.float64]
@@ -34,10 +40,13 @@ class Rule:
         matrix, ``x0``, ``x1``, ...
     label
         From the columns of the last step: the label that the algorithm gives.
+    problems
+        From the encoded matrix: where `predict` refuses, and why.
     """
 
     steps: list[Step]
     label: nw.Expr
+    problems: Sequence[Problem] = ()
 
 
 @singledispatch
@@ -72,6 +81,54 @@ def _(estimator: KMeans | MiniBatchKMeans, n_columns: int) -> Rule:
 @rule.register
 def _(estimator: GaussianMixture, n_columns: int) -> Rule:
     return likeliest(*_log_densities(estimator, n_columns))
+
+
+@rule.register(KModes)
+@rule.register(KPrototypes)
+def _(estimator: KModes | KPrototypes, n_columns: int) -> Rule:
+    levels = estimator.categorical_
+    numbers = [i for i in range(n_columns) if i not in levels]
+    distances = []
+    for mean, mode in zip(estimator.means_, estimator.modes_, strict=True):
+        gaps = [nw.col(f"x{i}") - float(m) for i, m in zip(numbers, mean, strict=True)]
+        modes = [known[code] for known, code in zip(estimator.categories_, mode, strict=True)]
+        differ = [one_if(nw.col(f"x{i}") != float(m)) for i, m in zip(levels, modes, strict=True)]
+        terms = [(gap * gap).fill_null(0.0) for gap in gaps]
+        if differ:
+            terms.append(add_up(differ).cast(nw.Float64) * float(estimator.gamma_))
+        distances.append(add_up(terms))
+    nothing = nw.all_horizontal(
+        *[nw.col(f"x{i}").is_null() for i in range(n_columns)], ignore_nulls=False
+    )
+    return replace(nearest(distances), problems=[(nothing, "no variable is known")])
+
+
+@rule.register
+def _(estimator: RFMRules, n_columns: int) -> Rule:  # noqa: ARG001
+    columns = estimator.columns or range(3)
+    recency, frequency, monetary = (
+        add_up([one_if(nw.col(f"x{i}") > float(bound)) for bound in bounds])
+        for i, bounds in zip(columns, estimator.bounds_, strict=True)
+    )
+    n_recency, n_frequency, n_monetary = estimator.grid_.shape
+    place = (n_recency - 1 - recency) * n_frequency + frequency
+    if n_monetary > 1:
+        place = place * n_monetary + monetary
+    labels = estimator.grid_.ravel()
+    cells = [np.flatnonzero(labels == label).tolist() for label in range(labels.max() + 1)]
+    return Rule([{"place": place}], first([nw.col("place").is_in(cell) for cell in cells]))
+
+
+@rule.register
+def _(estimator: TreeRules, n_columns: int) -> Rule:  # noqa: ARG001
+    leaves = []
+    for path in estimator.tree_.paths().values():
+        steps = [nw.lit(value=True)]
+        for question, cut, at_most in path:
+            answer = nw.col(estimator.questions_[question].column).fill_null(-inf)
+            steps.append(answer <= cut if at_most else answer > cut)
+        leaves.append(nw.all_horizontal(*steps, ignore_nulls=False))
+    return Rule([], first(leaves))
 
 
 @rule.register

@@ -349,6 +349,8 @@ def predicted(estimator: Any, matrix: Matrix) -> Labels:
         return first_nearest(cdist(matrix, estimator.cluster_centers_, "sqeuclidean"))
     if hasattr(estimator, "predict_proba"):
         return first_likeliest(estimator.predict_proba(matrix))
+    if type(estimator).__name__ in _OWN:
+        return first_nearest(estimator.transform(matrix))
     if not hasattr(estimator, "predict"):
         raise ParameterError(
             f"{type(estimator).__name__} has no rule for new customers. Fit again with them, or "

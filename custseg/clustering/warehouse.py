@@ -56,6 +56,9 @@ def assign_in(
     problems = [nw.when(at).then(nw.lit(why)) for at, why in (nobody, *encoding.problems)]
     frame = frame.select(nw.col(customer_id).alias("customer_id"), **encoding.read)
     frame = frame.select("customer_id", problem=nw.coalesce(*problems), **encoding.encoded)
+    if assignment.problems:
+        more = [nw.when(at).then(nw.lit(why)) for at, why in assignment.problems]
+        frame = frame.with_columns(problem=nw.coalesce("problem", *more))
     for step in assignment.steps:
         frame = frame.with_columns(**step)
     frame = frame.select("customer_id", "problem", label=assignment.label)
