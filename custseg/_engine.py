@@ -209,6 +209,19 @@ def day_number(column: str) -> nw.Expr:
     return (days - _EPOCH).cast(nw.Int64)
 
 
+def one_if(mark: nw.Expr) -> nw.Expr:
+    """Return 1 where a mark holds and 0 elsewhere; not every database casts truth to numbers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spend = to_lazy(pd.DataFrame({"spend": [1.0, 5.0, None]}))
+    >>> sorted(collect(spend.select(large=one_if(nw.col("spend") > 2)))["large"])
+    [0, 0, 1]
+    """
+    return nw.when(mark).then(nw.lit(1)).otherwise(nw.lit(0))
+
+
 def to_day(value: Any, name: str) -> int:
     """Return a calendar date as days since 1970-01-01.
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import narwhals as nw
 import pandas as pd
 
-from custseg._engine import collect
+from custseg._engine import collect, one_if
 from custseg.results import Result
 
 DAY = "_day"
@@ -102,9 +102,7 @@ def account_for(rules: Rules) -> Audit:
     """Count, in one pass over the rows, what each check marks and what is set aside first."""
     frame, checks, _, example = rules
     ids = [nw.col(example).alias("_id")] if example else [nw.lit(None).alias("_id")]
-    code = sum(
-        (nw.col(f"_mark{n}").cast(nw.Int64) * 2**n for n in range(len(checks))), start=nw.lit(0)
-    )
+    code = sum((one_if(nw.col(f"_mark{n}")) * 2**n for n in range(len(checks))), start=nw.lit(0))
     counted = collect(
         _mark(frame, checks)
         .select(code.alias("_code"), *ids)

@@ -7,7 +7,7 @@ from typing import Any
 import narwhals as nw
 import pandas as pd
 
-from custseg._engine import collect, from_day, to_day
+from custseg._engine import beside, collect, from_day, to_day
 from custseg.audit import ASIDE, DAY, Check
 
 NON_PRODUCTS = (
@@ -108,38 +108,40 @@ def dates(
 def labels(frame: nw.LazyFrame, columns: Sequence[str], policy: str) -> Check:
     """Mark labels that differ from a more frequent one only by case or outer blanks."""
     schema = frame.collect_schema()
-    marks, repairs = nw.lit(False), {}
-    for column in columns:
-        if schema[column].is_numeric() or schema[column] == nw.Boolean:
-            continue
-        usual = _usual_spelling(frame, column)
-        if not usual:
-            continue
-        text = nw.col(column).cast(nw.String)
-        marks = marks | text.is_in(list(usual)).fill_null(False)
-        repairs[column] = text.replace_strict(
-            list(usual), list(usual.values()), default=text, return_dtype=nw.String
-        )
+    found = {name: _usual_spelling(frame, name) for name in columns if schema[name] == nw.String}
+    usual = {name: table for name, table in found.items() if len(table)}
+
+    def prepare(frame: nw.LazyFrame) -> nw.LazyFrame:
+        for name, table in usual.items():
+            small = beside(table.set_axis([name, f"_usual_{name}"], axis=1), frame)
+            frame = frame.join(small, on=name, how="left")
+        return frame
+
+    marks = nw.lit(False)
+    for name in usual:
+        marks = marks | ~nw.col(f"_usual_{name}").is_null()
+    repairs = {name: nw.coalesce(f"_usual_{name}", name) for name in usual}
     remedy = "one label is written in several ways; 'unify' writes each as it is written most often"
     return Check(
         "inconsistent_labels",
         marks,
         policy,
         remedy,
+        prepare=prepare if usual else None,
         repairs=repairs if policy == "unify" else {},
     )
 
 
-def _usual_spelling(frame: nw.LazyFrame, column: str) -> dict[str, str]:
+def _usual_spelling(frame: nw.LazyFrame, column: str) -> pd.DataFrame:
     """Return each spelling that is not the most frequent of its label, with the one that is."""
-    text = frame.select(nw.col(column).cast(nw.String).alias("label"))
+    text = frame.select(label=nw.col(column))
     counted = text.filter(~nw.col("label").is_null()).group_by("label").agg(nw.len().alias("rows"))
     counted = counted.with_columns(key=plain(nw.col("label"))).filter(nw.col("key") != "")
     several = counted.with_columns(forms=nw.len().over("key")).filter(nw.col("forms") > 1)
     found = collect(several).sort_values(["rows", "label"], ascending=[False, True])
     best = found.drop_duplicates("key").set_index("key")["label"]
-    found = found[found["label"] != found["key"].map(best)]
-    return dict(zip(found["label"], found["key"].map(best), strict=True))
+    usual = found["key"].map(best)
+    return pd.DataFrame({"label": found["label"], "usual": usual})[found["label"] != usual]
 
 
 def plain(text: nw.Expr) -> nw.Expr:

@@ -1,7 +1,8 @@
 """One code for every engine: the same tables come back, to 1e-9, wherever the rows live."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -191,6 +192,10 @@ def in_ibis(table: Any, name: str, place: Place) -> Any:
     return backend.create_table(name, table)
 
 
+def in_postgres(table: Any, name: str, place: Place) -> Any:
+    return place.session.create_table(name, without_dictionaries(table), temp=True)
+
+
 def in_parquet(table: Any, name: str, place: Place) -> Path:
     path = place.folder / f"{name}.parquet"
     pytest.importorskip("pyarrow.parquet").write_table(table, path)
@@ -202,12 +207,16 @@ def in_csv(table: Any, name: str, place: Place) -> Path:
     return place.folder / f"{name}.csv"
 
 
-def in_spark(table: Any, name: str, place: Place) -> Any:
-    """Return a Spark frame; its times are instants in some tables and wall times in others."""
+def without_dictionaries(table: Any) -> Any:
     for i, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             table = table.set_column(i, field.name, table[i].cast(pa.string()))
-    frame = place.session.createDataFrame(table)
+    return table
+
+
+def in_spark(table: Any, name: str, place: Place) -> Any:
+    """Return a Spark frame; its times are instants in some tables and wall times in others."""
+    frame = place.session.createDataFrame(without_dictionaries(table))
     for column, kind in frame.dtypes:
         if kind == "timestamp" and name in ("touchpoints", "customers"):
             frame = frame.withColumn(column, frame[column].cast("timestamp_ntz"))
@@ -223,10 +232,23 @@ ENGINES: dict[str, Callable[[Any, str, Place], Any]] = {
     "duckdb": lambda table, name, place: duckdb.from_arrow(table),
     "duckdb, own connection": lambda table, name, place: place.connection.from_arrow(table),
     "ibis": in_ibis,
+    "postgres": in_postgres,
     "parquet": in_parquet,
     "csv": in_csv,
     "spark": in_spark,
 }
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Any]:
+    """Return a connection to the PostgreSQL server that CUSTSEG_POSTGRES names."""
+    address = os.environ.get("CUSTSEG_POSTGRES")
+    if not address:
+        pytest.skip("needs CUSTSEG_POSTGRES, such as postgresql://user@localhost/scratch")
+    pytest.importorskip("psycopg", reason="needs pip install 'ibis-framework[postgres]'")
+    backend = pytest.importorskip("ibis").connect(address)
+    yield backend
+    backend.disconnect()
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -236,7 +258,8 @@ def tables(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """Return the raw tables as one engine holds them, their rows in an order of its own."""
-    session = request.getfixturevalue("spark") if request.param == "spark" else None
+    served = request.param in ("spark", "postgres")
+    session = request.getfixturevalue(request.param) if served else None
     place = Place(tmp_path_factory.mktemp("tables"), duckdb.connect(), session)
     seed = list(ENGINES).index(request.param)
     shuffled = {name: table.sample(frac=1, random_state=seed) for name, table in raw.items()}

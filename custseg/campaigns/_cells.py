@@ -8,7 +8,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from custseg._engine import beside, collect
+from custseg._engine import beside, collect, one_if
 from custseg.campaigns.metrics import Metric, Moments
 from custseg.errors import DataError, check_columns, check_option
 
@@ -152,7 +152,7 @@ def _refuse_repeats(base: nw.LazyFrame) -> None:
         nw.col("arm").max().alias("last"),
     )
     repeated = customers.filter(nw.col("rows") > 1).with_columns(
-        in_two=(nw.col("first") != nw.col("last")).cast(nw.Int64)
+        in_two=one_if(nw.col("first") != nw.col("last"))
     )
     found = collect(repeated.select(nw.len().alias("rows"), nw.col("in_two").sum())).iloc[0]
     if found["rows"]:
@@ -170,7 +170,7 @@ def _facts(base: nw.LazyFrame, roles: Roles) -> tuple[int, dict[str, float]]:
     flagged = base.with_columns(
         *(nw.when(nw.col(v).is_finite()).then(nw.col(v)).alias(f"f{v}") for v in columns.values()),
         *(
-            ((nw.col(columns[c]) != 0) & (nw.col(columns[c]) != 1)).cast(nw.Int64).alias(f"odd{i}")
+            one_if((nw.col(columns[c]) != 0) & (nw.col(columns[c]) != 1)).alias(f"odd{i}")
             for i, c in enumerate(binary)
         ),
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from custseg._engine import beside, collect, from_day
+from custseg._engine import beside, collect, from_day, one_if
 from custseg.audit import DAY
 from custseg.errors import DataError, ParameterError, nearest
 from custseg.features.transactions import last_day
@@ -115,7 +115,7 @@ class Stages(NamedTuple):
     def position(self) -> nw.Expr:
         """The position of a contact's stage, -1 where it has none."""
         value = nw.col(text(self.role))
-        marks = (value.is_in(list(own)).cast(nw.Int64) for own in self.values.values())
+        marks = (one_if(value.is_in(list(own))) for own in self.values.values())
         parts = [(mark * (place + 1)) for place, mark in enumerate(marks)]
         return sum(parts[1:], parts[0]) - 1
 

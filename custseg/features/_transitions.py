@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from custseg._engine import collect
+from custseg._engine import collect, one_if
 from custseg.features._touchpoints import DAY_LENGTH, MOMENT, Stages, clustered_wilson
 
 ENTRY, EXIT = "(entry)", "(exit)"
@@ -125,7 +125,7 @@ def _sums(steps: nw.LazyFrame, group: list[str]) -> nw.LazyFrame:
         dn=d * n,
         da=d * nw.col("a"),
         dt=d * t,
-        movers=moved.cast(nw.Float64),
+        movers=one_if(moved).cast(nw.Float64),
         leavers=nw.when(moved).then(d / n).otherwise(nw.lit(0.0)),
         travellers=nw.when(moved).then(d / t).otherwise(nw.lit(0.0)),
         ss=s * nw.col("own"),

@@ -7,7 +7,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from custseg._engine import collect, from_day
+from custseg._engine import collect, from_day, one_if
 from custseg.audit import DAY
 from custseg.errors import ParameterError, check_number
 from custseg.features._touchpoints import (
@@ -169,19 +169,19 @@ def _count(
     marks: dict[str, nw.Expr] = {}
     sums, highest, lowest = [], [DAY], [DAY]
     for w in windows:
-        marks[f"in_{w}"] = (nw.col(DAY) > day - w).cast(nw.Int64)
+        marks[f"in_{w}"] = one_if(nw.col(DAY) > day - w)
         sums.append(f"in_{w}")
     for role, values in levels.items():
         rows = rows.with_columns(_place(role, values).alias(f"{role}_place"))
         place = nw.col(f"{role}_place")
         for code in range(len(values)):
-            marks[f"{role}_{code}"] = (place == code).cast(nw.Int64)
+            marks[f"{role}_{code}"] = one_if(place == code)
             marks[f"{role}_{code}_day"] = nw.when(place == code).then(nw.col(DAY))
             sums.append(f"{role}_{code}")
             highest.append(f"{role}_{code}_day")
             for w in windows:
                 recent = (place == code) & (nw.col(DAY) > day - w)
-                marks[f"{role}_{code}_{w}"] = recent.cast(nw.Int64)
+                marks[f"{role}_{code}_{w}"] = one_if(recent)
                 sums.append(f"{role}_{code}_{w}")
         marks[f"{role}_key"] = nw.col(MOMENT) * len(values) + place
         lowest.append(f"{role}_key")
@@ -199,18 +199,19 @@ def _count(
         .group_by("customer_id")
         .agg(
             nw.len().alias("contacts"),
-            nw.col(DAY).n_unique().alias("days"),
             *(nw.col(name).sum() for name in sums),
             *(nw.col(name).min().alias(f"{name}_min") for name in lowest),
             *(nw.col(name).max().alias(f"{name}_max") for name in highest),
         )
     )
+    days = rows.group_by("customer_id", DAY).agg(nw.len()).group_by("customer_id")
+    table = table.merge(collect(days.agg(nw.len().alias("days"))), on="customer_id")
     return table.set_index(plain_ids(table["customer_id"])).drop(columns="customer_id")
 
 
 def _place(role: str, values: list[str]) -> nw.Expr:
     """Return the position of a contact's value, as a whole number that is fast to compare."""
-    same = ((nw.col(text(role)) == value).cast(nw.Int64) for value in values)
+    same = (one_if(nw.col(text(role)) == value) for value in values)
     parts = [mark * place for place, mark in enumerate(same)]
     return sum(parts[1:], parts[0])
 
@@ -311,7 +312,7 @@ def _moves(rows: nw.LazyFrame) -> pd.DataFrame:
         .filter(~nw.col("before").is_null())
         .filter(nw.col("before") != stage)
         .with_columns(
-            loops=(stage < nw.col("before")).cast(nw.Int64),
+            loops=one_if(stage < nw.col("before")),
             days=(moment - nw.col("since")).cast(nw.Float64) / DAY_LENGTH,
         )
     )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import narwhals as nw
 import pandas as pd
 
-from custseg._engine import collect, day_number, from_day
+from custseg._engine import collect, day_number, from_day, one_if
 from custseg.audit import DAY
 from custseg.errors import DataError, ParameterError, check_number
 from custseg.features.dictionary import Column, attach
@@ -163,7 +163,9 @@ def _sums(known: nw.LazyFrame, bought: nw.LazyFrame, asked: _Asked) -> nw.LazyFr
     sums = _order_sums(_orders(bought, asked), asked)
     for part in parts:
         sums = sums.join(part, on="customer_id", how="left")
-    return sums
+    names = [name for name in sums.collect_schema().names() if name != "customer_id"]
+    # Some databases divide whole numbers without a remainder.
+    return sums.with_columns(nw.col(*names).cast(nw.Float64))
 
 
 def _line_sums(bought: nw.LazyFrame, asked: _Asked) -> nw.LazyFrame:
@@ -389,7 +391,7 @@ def _ways(asked: _Asked) -> Features:
     used = [nw.col(f"channel_{i}") for i in range(len(asked.channels))]
     total = nw.sum_horizontal(*used)
     known = nw.when(total > 0).then(total)
-    several = nw.sum_horizontal(*((orders > 0).cast(nw.Int64) for orders in used))
+    several = nw.sum_horizontal(*(one_if(orders > 0) for orders in used))
     features = {"channel_count": _count("different channels used", several)}
     for channel, orders in zip(asked.channels, used, strict=True):
         features[f"channel_share_{channel}"] = _share(f"orders through {channel}", orders / known)

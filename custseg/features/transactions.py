@@ -101,12 +101,14 @@ def _count(tx: Transactions, as_of: Any) -> tuple[int, pd.DataFrame]:
     day = last_day(tx, as_of)
     lines = tx.frame.filter(nw.col(DAY) <= day)
     bought = lines.filter(nw.col("amount") >= 0) if nets_returns(tx) else lines
-    orders = nw.col("order_id").n_unique() if tx.order_id else nw.len()
-    by_customer = bought.group_by("customer_id").agg(
-        nw.col(DAY).min().alias("first"),
-        nw.col(DAY).max().alias("last"),
-        orders.alias("frequency"),
-        nw.col("amount").sum().alias("monetary"),
+    first, last, value = (nw.col(name) for name in ("first", "last", "value"))
+    orders = bought.with_columns(first=nw.col(DAY), last=nw.col(DAY), value=nw.col("amount"))
+    if tx.order_id:  # counting distinct orders in one step casts truth to numbers elsewhere
+        orders = orders.group_by("customer_id", "order_id").agg(
+            first.min(), last.max(), value.sum()
+        )
+    by_customer = orders.group_by("customer_id").agg(
+        first.min(), last.max(), nw.len().alias("frequency"), value.sum().alias("monetary")
     )
     if nets_returns(tx):
         returned = lines.filter(nw.col("amount") < 0).group_by("customer_id")

@@ -6,7 +6,7 @@ from typing import Any
 
 import narwhals as nw
 
-from custseg._engine import collect
+from custseg._engine import collect, one_if
 from custseg.audit import DAY, Audit, Check, Rules, account_for
 from custseg.checks import dates, duplicates, missing, plausible_days, repeated_id
 from custseg.errors import check_columns
@@ -188,7 +188,7 @@ def _item_checks(frame: nw.LazyFrame, items: Sequence[str], policy: str) -> list
 
     def prepare(frame: nw.LazyFrame) -> nw.LazyFrame:
         frame = frame.with_columns(**answers)
-        given = [(~nw.col(name).is_null()).cast(nw.Int64) for name in answers]
+        given = [one_if(~nw.col(name).is_null()) for name in answers]
         return frame.with_columns(
             nw.sum_horizontal(*given).alias("_given"),
             nw.min_horizontal(*answers).alias("_least"),
@@ -196,7 +196,7 @@ def _item_checks(frame: nw.LazyFrame, items: Sequence[str], policy: str) -> list
         )
 
     blanks = prepare(frame.with_columns(_all=nw.lit(1))).select(
-        *((nw.col(name).is_null()).cast(nw.Int64).alias(name) for name in answers), "_all"
+        *(one_if(nw.col(name).is_null()).alias(name) for name in answers), "_all"
     )
     counted = collect(blanks.select(nw.all().sum())).iloc[0]
     worst = max(answers, key=lambda name: (counted[name], name))
