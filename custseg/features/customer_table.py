@@ -272,6 +272,8 @@ def _attributes(customers: Customers) -> pd.DataFrame:
     rows = collect(frame.with_columns(*plain) if plain else frame)
     gaps = [name for name, kind in schema.items() if kind == nw.Boolean and rows[name].hasnans]
     rows = rows.astype(dict.fromkeys(gaps, "boolean"))
+    for name, levels in customers.levels.items():
+        rows[name] = pd.Categorical(rows[name], categories=levels, ordered=True)
     missing = int(rows["customer_id"].isna().sum())
     twice = int(rows["customer_id"].dropna().duplicated().sum())
     if missing or twice:

@@ -15,7 +15,7 @@ T = TypeVar("T")
 _SMALL_INTEGERS = (nw.Int8, nw.Int16, nw.Int32, nw.UInt8, nw.UInt16, nw.UInt32)
 
 _LISTS = ("items", "categories", "outcomes")
-_NO_ROLES = {"data", "_", "frame", "account", "rows", *_LISTS}
+_NO_ROLES = {"data", "_", "frame", "account", "rows", "levels", *_LISTS}
 
 
 def require_roles(table: Any, roles: Iterable[str], *, what: str) -> None:
@@ -132,15 +132,17 @@ def read_time(frame: nw.LazyFrame, column: str, *, what: str) -> nw.LazyFrame:
 def _name_roles(frame: nw.LazyFrame, roles: dict[str, str], *, where: str) -> nw.LazyFrame:
     schema = frame.collect_schema()
     check_columns(schema.names(), roles.values(), where=where)
-    taken = {*roles, DAY, "amount"}
-    others = [name for name in schema.names() if name not in roles.values()]
+    others = {
+        name_beside(roles, name): name for name in schema.names() if name not in roles.values()
+    }
     return frame.select(
-        *(_plain(column, schema[column], role).alias(role) for role, column in roles.items()),
-        *(
-            nw.col(name).alias(f"{name}_source" if name.lower() in taken else name)
-            for name in others
-        ),
+        *(_plain(name, schema[name], role).alias(role) for role, name in (roles | others).items())
     )
+
+
+def name_beside(roles: Mapping[str, str], column: str) -> str:
+    """Return the name that a column without a role has beside the roles."""
+    return f"{column}_source" if column.lower() in {*roles, DAY, "amount"} else column
 
 
 def _plain(column: str, kind: nw.dtypes.DType, role: str) -> nw.Expr:

@@ -5,12 +5,21 @@ from dataclasses import KW_ONLY, InitVar, dataclass, field
 from typing import Any
 
 import narwhals as nw
+import pandas as pd
 
 from custseg._engine import from_day, to_day
 from custseg.audit import DAY, Audit, Check, Rules, account_for
 from custseg.checks import dates, duplicates, labels, missing, outliers, plausible_days, repeated_id
 from custseg.errors import check_columns
-from custseg.tables._roles import choose, cleaned, columns_of, describe, read_roles, roles_of
+from custseg.tables._roles import (
+    choose,
+    cleaned,
+    columns_of,
+    describe,
+    name_beside,
+    read_roles,
+    roles_of,
+)
 
 POLICIES = {
     "duplicates": ("drop", "keep"),
@@ -50,6 +59,11 @@ class Customers:
     categories
         Further columns of labels, such as gender or the channel of acquisition.
 
+    Notes
+    -----
+    Engines know no order of categories. ``levels`` has the levels of the columns of a pandas frame
+    that are ordered categories, from lowest to highest, for the customer table.
+
     Examples
     --------
     >>> import pandas as pd
@@ -75,6 +89,7 @@ class Customers:
     categories: Sequence[str] = ()
     frame: nw.LazyFrame = field(init=False)
     account: Audit | None = field(init=False, default=None)
+    levels: Mapping[str, Sequence[Any]] = field(init=False)
 
     def __post_init__(self, data: Any) -> None:
         object.__setattr__(self, "categories", tuple(self.categories))
@@ -87,6 +102,7 @@ class Customers:
         )
         check_columns(frame.collect_schema().names(), self.categories, where="the customers")
         object.__setattr__(self, "frame", frame)
+        object.__setattr__(self, "levels", _ordered_levels(data, roles_of(self)))
 
     def __repr__(self) -> str:
         return describe(self)
@@ -180,6 +196,16 @@ class Customers:
         if self.income and frame.collect_schema()["income"].is_numeric():
             checks.append(outliers(known, ["income"]))
         return Rules(frame, checks, frame.collect_schema().names(), "customer_id")
+
+
+def _ordered_levels(data: Any, roles: Mapping[str, str]) -> dict[str, list[Any]]:
+    kinds = data.dtypes.items() if isinstance(data, pd.DataFrame) else ()
+    named = {column: role for role, column in roles.items()}
+    return {
+        named.get(column) or name_beside(roles, str(column)): kind.categories.tolist()
+        for column, kind in kinds
+        if isinstance(kind, pd.CategoricalDtype) and kind.ordered
+    }
 
 
 def _impossible_age(roles: Collection[str], last: int | None, policy: str) -> Check:

@@ -265,6 +265,18 @@ def test_text_that_looks_like_bands_is_not_called_ordinal_or_nominal_in_silence(
     assert not any("income_band" in note for note in said.attrs["notes"])
 
 
+@pytest.mark.parametrize("roles", [{}, {"income": "income_band"}, {"categories": ["income_band"]}])
+def test_only_categories_with_an_order_are_ordinal(roles):
+    unordered = people().astype({"hobby": "category", "town_region": "category"})
+    customers = cs.Customers(unordered, customer_id="customer", **roles).clean(as_of=AS_OF)
+    found = build_customer_table(as_of=AS_OF, customers=customers)
+    income = "income" if "income" in roles else "income_band"
+    kinds = describe_columns(found).set_index("column")["kind"]
+    assert kinds[[income, "hobby", "town_region"]].tolist() == ["ordinal", "nominal", "nominal"]
+    assert found[income].cat.categories.tolist() == INCOMES
+    assert found[income].tolist() == ["20k-40k", "under 20k", "over 40k", "20k-40k"]
+
+
 def later(frame: pd.DataFrame, drawn: list[tuple[str, int]]) -> pd.DataFrame:
     rows = pd.DataFrame(
         {
