@@ -12,7 +12,6 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
@@ -30,6 +29,12 @@ MAX_BYTES = 2**30
 TRUSTED = (
     "custseg.clustering._frames.StoredColumn",
     "custseg.clustering._frames.StoredTable",
+    "custseg.clustering._questions.Question",
+    "custseg.clustering._trees.Tree",
+    "custseg.clustering.kmodes.KModes",
+    "custseg.clustering.kprototypes.KPrototypes",
+    "custseg.clustering.rules.RFMRules",
+    "custseg.clustering.tree_rules.TreeRules",
     "custseg.features._treatments.Binary",
     "custseg.features._treatments.Levels",
     "custseg.features._treatments.Nominal",
@@ -83,7 +88,10 @@ def save_model(
             f"the model cannot be stored without pickle: {error}. Name the algorithm in plain "
             "parameters, or choose one of the catalogue."
         ) from None
-    given = {"as_of": as_of and str(as_of), "evidence": evidence and _as_evidence(evidence)}
+    given = {
+        "as_of": None if as_of is None else str(as_of),
+        "evidence": None if evidence is None else _as_evidence(evidence),
+    }
     manifest = {
         "format": FORMAT,
         "versions": _versions(),
@@ -91,7 +99,7 @@ def save_model(
         "roles": {"variables": model.variables_, "order_by": model.order_by},
         "segments": model.sizes_.reset_index().to_dict(orient="records"),
         **model.provenance_,
-        **{name: value for name, value in given.items() if value},
+        **{name: value for name, value in given.items() if value is not None},
         "includes_segments": include_segments,
         "model": {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
     }
@@ -255,10 +263,13 @@ def _archive(manifest: bytes, content: bytes) -> bytes:
     with ZipFile(buffer, "w", ZIP_STORED) as archive:
         for name, member in zip(_MEMBERS, (manifest, content), strict=True):
             archive.writestr(ZipInfo(name), member)  # without a clock
-    plain = buffer.getvalue()
-    with ZipFile(buffer, "a") as archive:
-        archive.comment = hashlib.sha256(plain).hexdigest().encode()
-    return buffer.getvalue()
+    return _sealed(buffer.getvalue())
+
+
+def _sealed(archive: bytes) -> bytes:
+    """Return an archive with the checksum of what is there as its comment."""
+    comment = hashlib.sha256(archive).hexdigest().encode()
+    return archive[:-2] + len(comment).to_bytes(2, "little") + comment
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -269,9 +280,12 @@ def _write(path: Path, data: bytes) -> None:
         )
     if path.is_dir():
         raise ParameterError(f"path is the folder {path.name!r}, but must name a file in it.")
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(data)
-    Path(file.name).replace(path)
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_bytes(data)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], bytes]:
@@ -297,9 +311,7 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
 
 def _members(data: bytes) -> tuple[dict[str, Any], bytes]:
     with ZipFile(io.BytesIO(data)) as archive:
-        comment = archive.comment
-        plain = data[: len(data) - len(comment) - 2] + b"\0\0"
-        if comment != hashlib.sha256(plain).hexdigest().encode():
+        if data != _sealed(data[: -2 - len(archive.comment)] + b"\0\0"):
             raise ValueError("the checksum is not that of the content")
         members = archive.infolist()
         if tuple(member.filename for member in members) != _MEMBERS:
