@@ -1,16 +1,18 @@
 """k-means on weighted rows, compiled, without the interpreter's lock: replicates run in threads.
 
-Greedy k-means++ starts (Arthur & Vassilvitskii 2007) and Lloyd's iteration. One thread per call:
-the same uniforms give the same centres. Rows are columns here (variables x rows), so that a
-processor works on several neighbouring customers at once.
+Greedy k-means++ starts (Arthur & Vassilvitskii 2007) and Lloyd's iteration, whose sums follow the
+rows that move. One thread per call: the same uniforms give the same centres. Rows are columns here
+(variables x rows), so that a processor works on several neighbouring customers at once; single
+precision doubles their number, and only decides which centre is nearest: sums are in double.
 """
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
-BLOCK = 512
+Matrix = NDArray[np.floating]
+Labels = NDArray[np.int64]
+BLOCK = 256
 
 
 def trials(n_clusters: int) -> int:
@@ -30,31 +32,6 @@ def _squared(XT: Matrix, low: int, high: int, center: Matrix, out: Matrix) -> No
         for i in range(size):
             difference = row[i] - value
             out[i] += difference * difference
-
-
-@njit(cache=True, nogil=True)
-def _assign(XT: Matrix, centers: Matrix, labels: NDArray[np.int64], distances: Matrix) -> int:
-    """Put every row to its nearest centre, the first of equal ones; return how many moved."""
-    n = XT.shape[1]
-    out = np.empty(BLOCK)
-    nearest = np.empty(BLOCK, np.int64)
-    moved = 0
-    for low in range(0, n, BLOCK):
-        high = min(low + BLOCK, n)
-        best = distances[low:high]
-        for i in range(high - low):
-            best[i] = np.inf
-            nearest[i] = 0
-        for j in range(len(centers)):
-            _squared(XT, low, high, centers[j], out)
-            for i in range(high - low):
-                closer = out[i] < best[i]
-                best[i] = out[i] if closer else best[i]
-                nearest[i] = j if closer else nearest[i]
-        for i in range(high - low):
-            moved += labels[low + i] != nearest[i]
-            labels[low + i] = nearest[i]
-    return moved
 
 
 @njit(cache=True, nogil=True)
@@ -79,81 +56,198 @@ def _draw(mass: Matrix, uniform: float) -> int:
 def _start(XT: Matrix, weights: Matrix, uniforms: Matrix, centers: Matrix) -> None:
     """Put greedy k-means++ starts into `centers`."""
     n = XT.shape[1]
-    closest = np.empty(n)
+    closest = np.empty(n, XT.dtype)
     mass = np.empty(n)
-    trial = np.empty(n)
-    best = np.empty(n)
-    centers[0] = XT[:, _draw(weights, uniforms[0, 0])]
-    _squared(XT, 0, n, centers[0], closest)
+    trial = np.empty(n, XT.dtype)
+    best = np.empty(n, XT.dtype)
+    point = XT[:, _draw(weights, uniforms[0, 0])].copy()
+    centers[0] = point
+    _squared(XT, 0, n, point, closest)
     for j in range(1, len(centers)):
         for i in range(n):
             mass[i] = weights[i] * closest[i]
         least = np.inf
         for t in range(uniforms.shape[1]):
-            candidate = _draw(mass, uniforms[j, t])
-            _squared(XT, 0, n, XT[:, candidate], trial)
+            point[:] = XT[:, _draw(mass, uniforms[j, t])]
             potential = 0.0
-            for i in range(n):
-                trial[i] = min(trial[i], closest[i])
-                potential += weights[i] * trial[i]
+            for low in range(0, n, BLOCK):
+                high = min(low + BLOCK, n)
+                part = trial[low:high]
+                _squared(XT, low, high, point, part)
+                for i in range(high - low):
+                    part[i] = min(part[i], closest[low + i])
+                for i in range(high - low):
+                    potential += weights[low + i] * part[i]
             if potential < least:
                 least = potential
                 best, trial = trial, best
-                centers[j] = XT[:, candidate]
+                centers[j] = point
         closest, best = best, closest
 
 
 @njit(cache=True, nogil=True)
-def _fill_empty(
-    XT: Matrix,
-    weights: Matrix,
-    labels: NDArray[np.int64],
-    distances: Matrix,
-    mass: Matrix,
-    sums: Matrix,
+def _score(
+    XT: Matrix, low: int, high: int, centers: Matrix, halves: Matrix, scores: Matrix
 ) -> None:
-    """Give every empty cluster the row farthest from its centre, where one can be spared."""
-    for j in range(len(mass)):
-        if mass[j] > 0:
-            continue
-        far = -1
-        worst = 0.0
-        for i in range(len(labels)):
-            if distances[i] > worst and mass[labels[i]] > weights[i]:
-                worst = distances[i]
-                far = i
-        if far >= 0:
-            old = labels[far]
-            labels[far] = j
-            distances[far] = 0.0
-            mass[old] -= weights[far]
-            mass[j] = weights[far]
-            for v in range(len(XT)):
-                sums[old, v] -= weights[far] * XT[v, far]
-                sums[j, v] = weights[far] * XT[v, far]
+    """Put half the squared distances less what all centres share into `scores`, centre by centre.
+
+    Two centres and four variables at a time, so that rows are read from memory less often.
+    """
+    k, d = centers.shape
+    size = high - low
+    for j in range(0, k - 1, 2):
+        one, other = scores[j, :size], scores[j + 1, :size]
+        one[:] = halves[j]
+        other[:] = halves[j + 1]
+        for v in range(0, d - 3, 4):
+            r0, r1 = XT[v, low:high], XT[v + 1, low:high]
+            r2, r3 = XT[v + 2, low:high], XT[v + 3, low:high]
+            a0, a1, a2, a3 = (
+                centers[j, v + 0],
+                centers[j, v + 1],
+                centers[j, v + 2],
+                centers[j, v + 3],
+            )
+            b0, b1, b2, b3 = (
+                centers[j + 1, v + 0],
+                centers[j + 1, v + 1],
+                centers[j + 1, v + 2],
+                centers[j + 1, v + 3],
+            )
+            for i in range(size):
+                one[i] -= r0[i] * a0 + r1[i] * a1 + r2[i] * a2 + r3[i] * a3
+                other[i] -= r0[i] * b0 + r1[i] * b1 + r2[i] * b2 + r3[i] * b3
+        for v in range(d - d % 4, d):
+            row = XT[v, low:high]
+            a0, b0 = centers[j, v], centers[j + 1, v]
+            for i in range(size):
+                one[i] -= row[i] * a0
+                other[i] -= row[i] * b0
+    if k % 2:
+        last = scores[k - 1, :size]
+        last[:] = halves[k - 1]
+        for v in range(d):
+            row, a0 = XT[v, low:high], centers[k - 1, v]
+            for i in range(size):
+                last[i] -= row[i] * a0
 
 
 @njit(cache=True, nogil=True)
-def _update(
-    XT: Matrix, weights: Matrix, labels: NDArray[np.int64], distances: Matrix, centers: Matrix
-) -> float:
-    """Move the centres to the weighted means of their rows; return the squared shift of all."""
-    k, d = centers.shape
-    sums = np.zeros((k, d))
-    mass = np.zeros(k)
-    for i in range(len(labels)):
-        mass[labels[i]] += weights[i]
-    for v in range(d):
+def _move(
+    XT: Matrix, row: int, weight: float, old: int, new: int, sums: Matrix, mass: Matrix
+) -> None:
+    """Take a row from one cluster (none below 0) to another."""
+    mass[new] += weight
+    for v in range(len(XT)):
+        sums[new, v] += weight * XT[v, row]
+    if old >= 0:
+        mass[old] -= weight
+        for v in range(len(XT)):
+            sums[old, v] -= weight * XT[v, row]
+
+
+@njit(cache=True, nogil=True)
+def _reassign(
+    XT: Matrix,
+    weights: Matrix,
+    centers: Matrix,
+    halves: Matrix,
+    labels: Labels,
+    sums: Matrix,
+    mass: Matrix,
+    scores: Matrix,
+) -> int:
+    """Put every row to its nearest centre, the first of equal ones; return how many moved."""
+    n = XT.shape[1]
+    best = np.empty(BLOCK, XT.dtype)
+    nearest = np.empty(BLOCK, np.int64)
+    moved = 0
+    for low in range(0, n, BLOCK):
+        high = min(low + BLOCK, n)
+        _score(XT, low, high, centers, halves, scores)
+        best[:] = scores[0]
+        nearest[:] = 0
+        for j in range(1, len(centers)):
+            score = scores[j]
+            for i in range(high - low):
+                closer = score[i] < best[i]
+                best[i] = score[i] if closer else best[i]
+                nearest[i] = j if closer else nearest[i]
+        for i in range(high - low):
+            old = labels[low + i]
+            if nearest[i] != old:
+                _move(XT, low + i, weights[low + i], old, nearest[i], sums, mass)
+                labels[low + i] = nearest[i]
+                moved += 1
+    return moved
+
+
+@njit(cache=True, nogil=True)
+def _fill_empty(
+    XT: Matrix, weights: Matrix, centers: Matrix, labels: Labels, sums: Matrix, mass: Matrix
+) -> None:
+    """Give every empty cluster the row farthest from its centre, where one can be spared."""
+    members = np.bincount(labels, minlength=len(mass))
+    for j in range(len(mass)):
+        if members[j] > 0:
+            continue
+        mass[j] = 0.0
+        sums[j] = 0.0
+        far = -1
+        worst = 0.0
         for i in range(len(labels)):
-            sums[labels[i], v] += weights[i] * XT[v, i]
-    _fill_empty(XT, weights, labels, distances, mass, sums)
-    shift = 0.0
+            distance = 0.0
+            for v in range(len(XT)):
+                distance += (XT[v, i] - centers[labels[i], v]) ** 2
+            if distance > worst and members[labels[i]] > 1:
+                worst = distance
+                far = i
+        if far >= 0:
+            members[labels[far]] -= 1
+            members[j] = 1
+            _move(XT, far, weights[far], labels[far], j, sums, mass)
+            labels[far] = j
+            centers[j] = XT[:, far]
+
+
+@njit(cache=True, nogil=True)
+def _descend(
+    XT: Matrix, weights: Matrix, centers: Matrix, labels: Labels, max_iter: int, tol: float
+) -> float:
+    """Move the centres until they rest; return the squared lengths of the sums over the weights.
+
+    The total sum of squares less what is returned is the sum of squares within clusters.
+    """
+    k, d = centers.shape
+    sums, mass = np.zeros((k, d)), np.zeros(k)
+    scores = np.empty((k, BLOCK), XT.dtype)
+    halves = np.empty(k, XT.dtype)
+    rounded = np.empty((k, d), XT.dtype)
+    labels[:] = -1
+    for _ in range(max_iter):
+        for j in range(k):
+            length = 0.0
+            for v in range(d):
+                rounded[j, v] = centers[j, v]
+                length += centers[j, v] ** 2
+            halves[j] = length / 2
+        moved = _reassign(XT, weights, rounded, halves, labels, sums, mass, scores)
+        _fill_empty(XT, weights, centers, labels, sums, mass)
+        if moved == 0:
+            break
+        shift = 0.0
+        for j in range(k):
+            for v in range(d):
+                mean = sums[j, v] / mass[j] if mass[j] > 0 else centers[j, v]
+                shift += (mean - centers[j, v]) ** 2
+                centers[j, v] = mean
+        if shift <= tol:
+            break
+    explained = 0.0
     for j in range(k):
         for v in range(d):
-            mean = sums[j, v] / mass[j] if mass[j] > 0 else centers[j, v]
-            shift += (mean - centers[j, v]) ** 2
-            centers[j, v] = mean
-    return shift
+            explained += sums[j, v] ** 2 / mass[j] if mass[j] > 0 else 0.0
+    return explained
 
 
 @njit(cache=True, nogil=True)
@@ -165,7 +259,7 @@ def kmeans(
     Parameters
     ----------
     XT
-        Variables x rows, C-contiguous.
+        Variables x rows, C-contiguous, centred; in single precision they are compared faster.
     weights
         A positive weight per row.
     k
@@ -178,32 +272,37 @@ def kmeans(
         Starts x `k` x `trials` numbers in [0, 1).
     """
     d, n = XT.shape
+    total = 0.0
+    for v in range(d):
+        for i in range(n):
+            total += weights[i] * XT[v, i] * XT[v, i]
     best = np.empty((k, d))
-    least = np.inf
-    labels = np.zeros(n, np.int64)
-    distances = np.empty(n)
+    most = -np.inf
+    labels = np.empty(n, np.int64)
     for start in range(len(uniforms)):
         centers = np.empty((k, d))
         _start(XT, weights, uniforms[start], centers)
-        for _ in range(max_iter):
-            moved = _assign(XT, centers, labels, distances)
-            if _ > 0 and moved == 0:
-                break
-            if _update(XT, weights, labels, distances, centers) <= tol:
-                break
-        _assign(XT, centers, labels, distances)
-        inertia = 0.0
-        for i in range(n):
-            inertia += weights[i] * distances[i]
-        if inertia < least:
-            least = inertia
+        explained = _descend(XT, weights, centers, labels, max_iter, tol)
+        if explained > most:
+            most = explained
             best = centers
-    return best, least
+    return best, max(total - most, 0.0)
 
 
 @njit(cache=True, nogil=True)
-def nearest(XT: Matrix, centers: Matrix) -> NDArray[np.int64]:
+def nearest(XT: Matrix, centers: Matrix) -> Labels:
     """Return the position of the nearest centre of each row, the first of equal ones."""
-    labels = np.zeros(XT.shape[1], np.int64)
-    _assign(XT, centers, labels, np.empty(XT.shape[1]))
+    n = XT.shape[1]
+    labels = np.zeros(n, np.int64)
+    distances = np.empty(BLOCK)
+    best = np.empty(BLOCK)
+    for low in range(0, n, BLOCK):
+        high = min(low + BLOCK, n)
+        best[:] = np.inf
+        for j in range(len(centers)):
+            _squared(XT, low, high, centers[j], distances)
+            for i in range(high - low):
+                if distances[i] < best[i]:
+                    best[i] = distances[i]
+                    labels[low + i] = j
     return labels

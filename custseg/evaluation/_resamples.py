@@ -136,17 +136,22 @@ def own_segments(estimator: Any, matrix: Matrix) -> tuple[Labels, int]:
 def kmeans_centers(
     estimator: KMeans, matrix: Matrix, counts: NDArray[np.integer], seed: int
 ) -> Matrix:
-    """Return the centres of compiled k-means, as scikit-learn's parameters ask for it."""
+    """Return the centres of compiled k-means, as scikit-learn's parameters ask for it.
+
+    Rows are compared in single precision, centred; single steps never depend on the processor.
+    """
     k = estimator.n_clusters
     drawn = np.flatnonzero(counts)
     if len(drawn) < k:
         raise ValueError(f"a resample holds {len(drawn)} customers, fewer than {k} segments")
     starts = 1 if estimator.n_init == "auto" else estimator.n_init
     uniforms = np.random.default_rng(seed).random((starts, k, trials(k)))
-    rows = np.ascontiguousarray(matrix[drawn].T)
-    tolerance = estimator.tol * rows.var(axis=1).mean()
+    rows = matrix[drawn]
+    middle = rows.mean(axis=0)
+    tolerance = estimator.tol * rows.var(axis=0).mean()
+    columns = np.ascontiguousarray((rows - middle).T, dtype=np.float32)
     weights = counts[drawn].astype(float)
-    return kmeans(rows, weights, k, estimator.max_iter, tolerance, uniforms)[0]
+    return middle + kmeans(columns, weights, k, estimator.max_iter, tolerance, uniforms)[0]
 
 
 def cross_table(

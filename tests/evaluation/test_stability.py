@@ -71,7 +71,7 @@ def test_compiled_kmeans_is_as_good_as_scikit_learns():
     for k in (2, 4, 7):
         X = rng.normal(size=(300, 3)) + 4 * rng.integers(0, 3, (300, 1))
         weights = rng.integers(1, 4, 300).astype(float)
-        rows = np.ascontiguousarray(X.T)
+        rows = np.ascontiguousarray((X - X.mean(axis=0)).T)
         own, oracle = np.empty(200), np.empty(200)
         for start in range(200):
             uniforms = rng.random((1, k, trials(k)))
@@ -82,13 +82,13 @@ def test_compiled_kmeans_is_as_good_as_scikit_learns():
 
         centers, inertia = kmeans(rows, weights, k, 300, 0.0, rng.random((10, k, trials(k))))
         labels = nearest(rows, centers)
-        distances = ((X[:, None] - centers) ** 2).sum(axis=2)
+        distances = ((rows.T[:, None] - centers) ** 2).sum(axis=2)
         np.testing.assert_array_equal(labels, distances.argmin(axis=1))
         assert inertia == pytest.approx((weights * distances.min(axis=1)).sum())
         for j in range(k):
             own = labels == j
             np.testing.assert_allclose(
-                centers[j], np.average(X[own], axis=0, weights=weights[own]), atol=1e-9
+                centers[j], np.average(rows.T[own], axis=0, weights=weights[own]), atol=1e-9
             )
 
 
@@ -96,9 +96,21 @@ def test_compiled_kmeans_leaves_no_cluster_empty():
     X = np.array([[0.0], [0.0], [0.0], [1.0], [1.0], [5.0]])
     for seed in range(20):
         uniforms = np.random.default_rng(seed).random((1, 3, trials(3)))
-        centers, inertia = kmeans(np.ascontiguousarray(X.T), np.ones(6), 3, 100, 0.0, uniforms)
+        columns = np.ascontiguousarray(X.T, dtype=np.float32)
+        centers, inertia = kmeans(columns, np.ones(6), 3, 100, 0.0, uniforms)
         assert sorted(centers[:, 0]) == [0, 1, 5]
         assert inertia == 0
+
+
+def test_single_precision_finds_what_double_finds():
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(2_000, 6)) + rng.normal(size=(4, 6))[rng.integers(4, size=2_000)]
+    columns = np.ascontiguousarray((X - X.mean(axis=0)).T)
+    uniforms = rng.random((5, 4, trials(4)))
+    double = kmeans(columns, np.ones(2_000), 4, 300, 0.0, uniforms)
+    single = kmeans(columns.astype(np.float32), np.ones(2_000), 4, 300, 0.0, uniforms)
+    np.testing.assert_allclose(single[0], double[0], atol=1e-4)
+    assert single[1] == pytest.approx(double[1], rel=1e-6)
 
 
 def test_iris_agrees_with_clusterboot_in_r():
