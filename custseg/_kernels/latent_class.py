@@ -1,6 +1,5 @@
-"""Latent classes by accelerated EM, compiled, without the interpreter's lock.
+"""The steps of EM for latent classes, compiled, without the interpreter's lock: starts run in threads.
 
-One call climbs from one start: starts run in threads, and a start gives the same numbers in any.
 Customers come as distinct rows with counts; numbers are standardised, and NaN where missing.
 
 A solution `theta` has a column per class and one more. Its rows are: the weights; the probability
@@ -22,8 +21,6 @@ TINY = 1e-14
 """The least probability of a level and share of a class."""
 FARTHEST = 60.0
 """The largest log odds of the lowest and highest level between two classes."""
-LONGEST = 1e4
-"""The longest extrapolation, in steps of EM."""
 NEWTON = 3
 """The steps for an ordinal item in a step of EM."""
 
@@ -268,7 +265,7 @@ def maximise(sums: Matrix, items: Places, scores: Matrix, floors: Matrix, theta:
 
 
 @njit(cache=True, nogil=True)
-def _leap(
+def leap(
     theta: Matrix,
     first: Matrix,
     second: Matrix,
@@ -278,7 +275,20 @@ def _leap(
     floors: Matrix,
     sums: Matrix,
 ) -> None:
-    """Extrapolate `theta` by the two steps of EM that follow it; no share falls below a tenth."""
+    """Move `theta` on along the two steps of EM that followed it, and back among the solutions.
+
+    Parameters
+    ----------
+    theta, first, second
+        A solution and those that two steps of EM made of it; no share falls below a tenth of what
+        it is in `second`. `first` is used up.
+    length
+        How far to go: 1 leads to `second`.
+    items, scores, floors
+        As in `maximise`.
+    sums
+        What is expected of each class.
+    """
     k = sums.shape[1]
     end = len(scores)
     total = 0.0
@@ -306,73 +316,3 @@ def _leap(
     for g in range(len(floors)):
         for c in range(k):
             theta[end + 2 * g + 1, c] = max(theta[end + 2 * g + 1, c], floors[g])
-
-
-@njit(cache=True, nogil=True)
-def _length(theta: Matrix, first: Matrix, second: Matrix) -> float:
-    """Return how many steps like the first are left, by how much shorter the second one is."""
-    way = 0.0
-    turn = 0.0
-    for m in range(len(theta)):
-        for c in range(theta.shape[1]):
-            step = first[m, c] - theta[m, c]
-            way += step**2
-            turn += (second[m, c] - first[m, c] - step) ** 2
-    return max(min(np.sqrt(way / turn), LONGEST), 1.0) if turn > 0 else 1.0
-
-
-@njit(cache=True, nogil=True)
-def _copy(source: Matrix, target: Matrix) -> None:
-    for m in range(len(source)):
-        for c in range(source.shape[1]):
-            target[m, c] = source[m, c]
-
-
-@njit(cache=True, nogil=True)
-def climb(
-    cells: Places,
-    numbers: Matrix,
-    counts: Matrix,
-    items: Places,
-    scores: Matrix,
-    floors: Matrix,
-    theta: Matrix,
-    max_iter: int,
-    tol: float,
-) -> tuple[float, int, bool]:
-    """Move `theta` to a maximum of the likelihood; squared extrapolation (SQUAREM) shortens the way.
-
-    Returns the log likelihood, the number of passes over the customers, and whether what is left
-    to gain, by the rate at which the steps shrink, is below `tol` or cannot be told from rounding.
-    Where it is not, the log likelihood is that of the last step but one: a lower bound.
-    """
-    k = theta.shape[1] - 1
-    sums = np.empty((len(scores) + 1 + 3 * len(floors), k))
-    joint = np.empty((0, k))
-    first = np.empty((len(theta), k + 1))
-    second = np.empty((len(theta), k + 1))
-    now = -np.inf
-    least = -np.inf
-    follows = False
-    for n_iter in range(1, max_iter + 1):
-        here, there = (first, second) if follows else (theta, first)
-        value = expect(cells, numbers, counts, here, sums, joint)
-        if not follows and value < least:  # too far: go on from the second step
-            _copy(second, theta)
-            least = -np.inf
-            continue
-        _copy(here, there)
-        maximise(sums, items, scores, floors, there)
-        if follows:
-            length = _length(theta, first, second)
-            gain = value - now
-            if gain * length < tol or gain < 4e-16 * abs(value):
-                _copy(first, theta)
-                return value, n_iter, True
-            _leap(theta, first, second, length, items, scores, floors, sums)
-            least = value
-        now = value
-        follows = not follows
-    if not follows:
-        _copy(second, theta)
-    return now, max_iter, False

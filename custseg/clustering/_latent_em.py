@@ -7,8 +7,11 @@ import numpy as np
 from joblib import cpu_count
 from numpy.typing import NDArray
 
-from custseg._kernels.latent_class import climb, expect, maximise
+from custseg._kernels.latent_class import expect, leap, maximise
 from custseg.clustering._latent_items import Layout, Matrix, Rows
+
+LONGEST = 1e4
+"""The longest leap, in steps of EM."""
 
 
 class Solution(NamedTuple):
@@ -35,38 +38,75 @@ def solve(
     Start number s depends on the seed and s alone, so more starts never do worse.
     """
 
-    def ascend(start: int) -> tuple[float, int, bool, Matrix]:
+    def ascend(start: int) -> Ascent:
         theta = begin(rows, layout, k, np.random.default_rng([seed, start]))
-        reached = climb(
-            rows.cells,
-            rows.numbers,
-            rows.counts,
-            layout.items,
-            layout.scores,
-            layout.floors,
-            theta,
-            max_iter,
-            tol,
-        )
-        return (*reached, theta)
+        return climb(rows, layout, theta, max_iter=max_iter, tol=tol)
 
     with ThreadPoolExecutor(min(n_init, cpu_count())) as pool:
         ends = list(pool.map(ascend, range(n_init)))
-    reached = np.array([end[0] for end in ends])
+    reached = np.array([end.log_likelihood for end in ends])
     best = int(reached.argmax())
-    _, n_iter, _, theta = ends[best]
-    theta = in_order(theta, layout)
+    theta = in_order(ends[best].theta, layout)
     log_likelihood, joint = densities(rows, layout, theta)
     reached[best] = log_likelihood
     return Solution(
         theta,
         log_likelihood,
         posterior(joint),
-        n_iter,
+        ends[best].n_iter,
         reached,
-        np.array([end[2] for end in ends]),
+        np.array([end.settled for end in ends]),
         best,
     )
+
+
+class Ascent(NamedTuple):
+    """Where a start ended; its log likelihood is a lower bound where it did not settle."""
+
+    theta: Matrix
+    log_likelihood: float
+    n_iter: int
+    settled: bool
+
+
+def climb(rows: Rows, layout: Layout, theta: Matrix, *, max_iter: int, tol: float) -> Ascent:
+    """Return the maximum of the likelihood uphill from `theta`, or where `max_iter` passes end.
+
+    Two steps of EM, then a leap along them (SQUAREM), taken back where it leads down; the next ones
+    are shorter then. The way is at its end when what is left to gain, by the rate at which the
+    steps shrink, is below `tol` or cannot be told from rounding.
+    """
+    parts = (layout.items, layout.scores, layout.floors)
+    sums, joint = _empty_sums(layout, theta), np.empty((0, theta.shape[1] - 1))
+    second, least, n_iter = theta, -np.inf, 0
+    length, reach = 1.0, LONGEST
+    while n_iter < max_iter:
+        now = expect(*rows, theta, sums, joint)
+        n_iter += 1
+        if now < least:
+            theta, least, length, reach = second, -np.inf, 1.0, max(length / 2, 1.5)
+            continue
+        if length >= reach:
+            reach *= 4
+        first = theta.copy()
+        maximise(sums, *parts, first)
+        then = expect(*rows, first, sums, joint)
+        n_iter += 1
+        second = first.copy()
+        maximise(sums, *parts, second)
+        way = float(((first - theta) ** 2).sum())
+        turn = float(((second - 2 * first + theta) ** 2).sum())
+        left = min(max(np.sqrt(way / turn), 1.0), LONGEST) if turn > 0 else 1.0
+        gain, least = then - now, then
+        if gain * left < tol or gain < 4e-16 * abs(then):
+            return Ascent(first, then, n_iter, settled=True)
+        length = min(left, reach)
+        leap(theta, first, second, length, *parts, sums)
+    return Ascent(second, then, n_iter, settled=False)
+
+
+def _empty_sums(layout: Layout, theta: Matrix) -> Matrix:
+    return np.zeros((layout.end + 1 + 3 * len(layout.numbers), theta.shape[1] - 1))
 
 
 def begin(rows: Rows, layout: Layout, k: int, rng: np.random.Generator) -> Matrix:
@@ -104,10 +144,8 @@ def in_order(theta: Matrix, layout: Layout) -> Matrix:
 
 def densities(rows: Rows, layout: Layout, theta: Matrix) -> tuple[float, Matrix]:
     """Return the log likelihood, and the log density of every row with every class."""
-    k = theta.shape[1] - 1
-    sums = np.empty((layout.end + 1 + 3 * len(layout.numbers), k))
-    joint = np.empty((len(rows.counts), k))
-    return expect(rows.cells, rows.numbers, rows.counts, theta, sums, joint), joint
+    joint = np.empty((len(rows.counts), theta.shape[1] - 1))
+    return expect(*rows, theta, _empty_sums(layout, theta), joint), joint
 
 
 def posterior(joint: Matrix) -> Matrix:

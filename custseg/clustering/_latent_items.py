@@ -134,8 +134,12 @@ def learn_levels(frame: pd.DataFrame, kinds: Mapping[Any, str]) -> dict[Any, lis
                 f"its levels, leave it out, or say that it is a number: items={{{name!r}: "
                 "'gaussian'}."
             )
-        levels[name] = found
+        levels[name] = [int(level) if _is_whole(level) else level for level in found]
     return levels
+
+
+def _is_whole(level: Any) -> bool:
+    return isinstance(level, float) and level.is_integer()
 
 
 def learn_scores(frame: pd.DataFrame, levels: Mapping[Any, Sequence[Any]]) -> dict[Any, Matrix]:
@@ -201,28 +205,21 @@ def read_numbers(frame: pd.DataFrame, names: Sequence[Any]) -> Matrix:
     return numbers
 
 
-def distinct(cells: Places, numbers: Matrix, weights: Matrix) -> tuple[Rows, Places]:
-    """Return the distinct rows that have a weight, and the place of every row among them.
-
-    A row without weight has no place (-1).
-    """
-    used = np.flatnonzero(weights > 0)
-    key = np.zeros(len(used), dtype=np.int64)
-    n_keys = 1
+def distinct(cells: Places, numbers: Matrix, weights: Matrix) -> Rows:
+    """Return the distinct rows that have a weight, with the sums of their weights."""
+    used = weights > 0
+    cells, numbers, weights = cells[used], numbers[used], weights[used]
+    key, n_keys = np.zeros(len(weights), dtype=np.int64), 1
     for column in (*cells.T, *numbers.T):
-        values, code = np.unique(column[used], return_inverse=True)
+        values, code = np.unique(column, return_inverse=True)
         if n_keys * len(values) >= 2**62:
             known, key = np.unique(key, return_inverse=True)
             n_keys = len(known)
         key = key * len(values) + code
         n_keys *= len(values)
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    rising = np.argsort(weights[used], kind="stable")
-    counts = np.bincount(inverse[rising], weights[used][rising])
-    where = np.full(len(weights), -1)
-    where[used] = inverse
-    rows = Rows(cells[used][first], numbers[used][first], counts)
-    return rows, where
+    _, first, place = np.unique(key, return_index=True, return_inverse=True)
+    rising = np.argsort(weights, kind="stable")
+    return Rows(cells[first], numbers[first], np.bincount(place[rising], weights[rising]))
 
 
 def moments(numbers: Matrix, counts: Matrix) -> tuple[Matrix, Matrix]:
