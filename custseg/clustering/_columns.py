@@ -47,22 +47,31 @@ def open_table(estimator: Any, X: "pd.DataFrame | ArrayLike", *, reset: bool) ->
     return frame
 
 
-def place_side_by_side(
+def split_columns(
+    frame: pd.DataFrame, categorical: list[int]
+) -> tuple[list[pd.Series], list[pd.Series]]:
+    """Return the numeric and the categorical columns of a table."""
+    columns = [values for _, values in frame.items()]
+    numeric = [values for position, values in enumerate(columns) if position not in categorical]
+    return numeric, [columns[position] for position in categorical]
+
+
+def stack_columns(
     numbers: list[Matrix], codes: list[NDArray[np.intp]], n: int
 ) -> tuple[Matrix, Codes]:
-    """Return columns as rows x numeric and rows x categorical columns.
+    """Return columns as numeric columns x rows and categorical columns x rows.
 
     Raises
     ------
     DataError
         If a row has no value in any column.
     """
-    matrix, levels = np.empty((n, len(numbers))), np.empty((n, len(codes)), np.int32)
+    matrix, levels = np.empty((len(numbers), n)), np.empty((len(codes), n), np.int32)
     for v, number in enumerate(numbers):
-        matrix[:, v] = number
+        matrix[v] = number
     for j, code in enumerate(codes):
-        levels[:, j] = code
-    nothing = np.isnan(matrix).all(axis=1) & (levels < 0).all(axis=1)
+        levels[j] = code
+    nothing = np.isnan(matrix).all(axis=0) & (levels < 0).all(axis=0)
     if nothing.any():
         raise DataError(
             f"{int(nothing.sum()):,} of {n:,} rows have no value in any column, the first at "
@@ -72,31 +81,36 @@ def place_side_by_side(
 
 
 def find_levels(values: pd.Series) -> tuple[Levels, NDArray[np.intp]]:
-    """Return the sorted levels of a column, and the position of each value's, -1 where missing."""
-    try:
-        codes, levels = pd.factorize(_plain(values), sort=True)
-    except TypeError as error:
-        raise DataError(
-            f"column {values.name!r} mixes types that cannot be sorted. Make them one type: "
-            f"astype(str)."
-        ) from error
+    """Return the levels of a column, and the position of each value's, -1 where missing.
+
+    Levels are sorted; those of several types by the names of the types, then as text.
+    """
+    codes, occurring = pd.factorize(_without_categories(values))
+    levels = np.asarray(occurring)
     if len(levels) == 0:
         raise DataError(f"column {values.name!r} has no value at all. Leave it out.")
-    return np.asarray(levels), codes
+    try:
+        order = np.argsort(levels)
+    except TypeError:
+        order = np.array(sorted(range(len(levels)), key=lambda i: _as_text(levels[i])))
+    return levels[order], np.append(np.argsort(order), -1)[codes]
+
+
+def _as_text(level: Any) -> tuple[str, str]:
+    return type(level).__name__, str(level)
 
 
 def code_levels(values: pd.Series, levels: Levels) -> NDArray[np.intp]:
     """Return the position of each value's level, -1 where missing, ``len(levels)`` if unseen."""
-    codes, occurring = pd.factorize(_plain(values))
+    codes, occurring = pd.factorize(_without_categories(values))
     found = pd.Index(levels).get_indexer(pd.Index(occurring))
     places = np.append(np.where(found < 0, len(levels), found), -1)  # a missing value is the last
     return places[codes]
 
 
-def _plain(values: pd.Series) -> NDArray[Any]:
-    """Return values without categories, which a fit and a prediction may have in other orders."""
-    plain = np.asarray(values)
-    return plain.astype(object) if plain.dtype.kind in "bUS" else plain
+def _without_categories(values: pd.Series) -> "pd.Series | NDArray[Any]":
+    """Return the values of categories, whose own order and unused levels do not count here."""
+    return np.asarray(values) if isinstance(values.dtype, pd.CategoricalDtype) else values
 
 
 def as_numbers(values: pd.Series) -> Matrix:

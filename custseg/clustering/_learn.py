@@ -17,7 +17,8 @@ from custseg.clustering._columns import (
     find_categorical,
     find_levels,
     open_table,
-    place_side_by_side,
+    split_columns,
+    stack_columns,
 )
 from custseg.clustering._prototypes import (
     check_clusters,
@@ -63,19 +64,21 @@ def learn(
     rng = np.random.default_rng(as_seed(estimator.random_state))
     frame = open_table(estimator, X, reset=True)
     weights = read_weights(sample_weight, len(frame))
-    known, mass = frame[weights > 0], weights[weights > 0]
+    known, mass = frame, weights
+    if not weights.all():
+        known, mass = frame[weights > 0], weights[weights > 0]
 
     positions = range(frame.shape[1]) if categorical == "all" else categorical
     estimator.categorical_ = find_categorical(frame, positions)
-    columns = [known.iloc[:, position] for position in estimator.categorical_]
-    found = [find_levels(column) for column in columns]
+    numeric, leveled = split_columns(known, estimator.categorical_)
+    found = [find_levels(values) for values in leveled]
     estimator.categories_ = [levels for levels, _ in found]
-    numbers, codes = place_side_by_side(
-        _numbers(known, estimator.categorical_), [code for _, code in found], len(known)
+    numbers, codes = stack_columns(
+        [as_numbers(values) for values in numeric], [code for _, code in found], len(known)
     )
     check_clusters(k, numbers, codes)
     mean, deviation = moments(numbers, mass)
-    _check_size(known, estimator.categorical_, deviation)
+    _check_size(numeric, deviation)
 
     estimator.gamma_ = _usual_gamma(deviation) if gamma is None else float(gamma)
     rows = gather_rows(numbers, codes, mass, estimator.categories_, mean, estimator.gamma_)
@@ -91,11 +94,17 @@ def learn(
     estimator.cluster_centroids_ = _centroids(estimator)
     estimator.labels_ = solution.labels
     if len(known) < len(frame):
-        estimator.labels_ = _apart(estimator, frame).argmin(axis=1)
+        estimator.labels_ = _apart(estimator, frame).argmin(axis=0)
 
 
 def measure(estimator: Any, X: "pd.DataFrame | ArrayLike") -> Matrix:
-    """Return the dissimilarity of new rows from the prototypes of a fitted estimator."""
+    """Return the dissimilarities of new rows from the prototypes of a fitted estimator.
+
+    Returns
+    -------
+    numpy.ndarray
+        Prototypes x rows.
+    """
     check_is_fitted(estimator)
     return _apart(estimator, open_table(estimator, X, reset=False))
 
@@ -110,27 +119,24 @@ def tag(tags: Tags) -> Tags:
 
 
 def _apart(estimator: Any, frame: pd.DataFrame) -> Matrix:
-    columns = [frame.iloc[:, position] for position in estimator.categorical_]
-    codes = [code_levels(*pair) for pair in zip(columns, estimator.categories_, strict=True)]
-    numbers = _numbers(frame, estimator.categorical_)
-    rows = place_side_by_side(numbers, codes, len(frame))
+    numeric, leveled = split_columns(frame, estimator.categorical_)
+    rows = stack_columns(
+        [as_numbers(values) for values in numeric],
+        [code_levels(*pair) for pair in zip(leveled, estimator.categories_, strict=True)],
+        len(frame),
+    )
     return dissimilarities(*rows, estimator.gamma_, estimator.means_, estimator.modes_)
 
 
-def _numbers(frame: pd.DataFrame, categorical: list[int]) -> list[Matrix]:
-    numeric = [position for position in range(frame.shape[1]) if position not in categorical]
-    return [as_numbers(frame.iloc[:, position]) for position in numeric]
-
-
-def _check_size(frame: pd.DataFrame, categorical: list[int], deviation: Matrix) -> None:
+def _check_size(numeric: list[pd.Series], deviation: Matrix) -> None:
     """Raise `DataError` if a numeric column has no value, or values too large to be squared."""
-    names = [name for position, name in enumerate(frame.columns) if position not in categorical]
-    for name, spread in zip(names, deviation, strict=True):
+    for values, spread in zip(numeric, deviation, strict=True):
         if np.isnan(spread):
-            raise DataError(f"column {name!r} has no value at all. Leave it out.")
+            raise DataError(f"column {values.name!r} has no value at all. Leave it out.")
         if np.isinf(spread):
             raise DataError(
-                f"column {name!r} has values too large for a variance. Express it in another unit."
+                f"column {values.name!r} has values too large for a variance. Express it in "
+                "another unit."
             )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from custseg._kernels.modes import Rows, assign, descend
+from custseg._kernels.modes import Rows, assign, gather, sweep
 from custseg.clustering._columns import Codes, Levels, Matrix
 from custseg.clustering._inputs import check_distinct
 from custseg.errors import DataError
@@ -36,9 +36,9 @@ def gather_rows(
     Parameters
     ----------
     numbers
-        Rows x numeric columns, NaN where missing.
+        Numeric columns x rows, NaN where missing.
     codes
-        Rows x categorical columns, -1 where missing.
+        Categorical columns x rows, -1 where missing.
     weights
         A positive weight per row.
     levels
@@ -49,11 +49,11 @@ def gather_rows(
         What a level that differs counts.
     """
     mode = np.empty(len(levels), np.int32)
-    for j, code in enumerate(codes.T):
+    for j, code in enumerate(codes):
         known = code >= 0
         mode[j] = np.bincount(code[known], weights[known]).argmax()
     offsets = np.cumsum([0, *map(len, levels)], dtype=np.int64)
-    return Rows(numbers, codes, weights, offsets, mean, mode, gamma)
+    return Rows(numbers, codes, weights, offsets, mean, mode, gamma, weights.min() / 2)
 
 
 def moments(numbers: Matrix, weights: Matrix) -> tuple[Matrix, Matrix]:
@@ -61,9 +61,9 @@ def moments(numbers: Matrix, weights: Matrix) -> tuple[Matrix, Matrix]:
 
     Both are added up as NumPy's ``std`` does it column by column.
     """
-    means, deviations = np.empty(numbers.shape[1]), np.empty(numbers.shape[1])
+    means, deviations = np.empty(len(numbers)), np.empty(len(numbers))
     with np.errstate(all="ignore"):  # a column without values has none, one of huge values infinity
-        for v, column in enumerate(numbers.T):
+        for v, column in enumerate(numbers):
             known = ~np.isnan(column)
             values, mass = column[known], weights[known]
             means[v] = np.sum(mass * values) / mass.sum()
@@ -74,7 +74,7 @@ def moments(numbers: Matrix, weights: Matrix) -> tuple[Matrix, Matrix]:
 def check_clusters(n_clusters: int, numbers: Matrix, codes: Codes) -> None:
     """Raise `ParameterError` unless as many rows as clusters are distinct."""
     seen = set()
-    for number, code in zip(numbers + 0.0, codes, strict=True):
+    for number, code in zip((numbers + 0.0).T, codes.T, strict=True):
         seen.add((number.tobytes(), code.tobytes()))
         if len(seen) == n_clusters:
             return
@@ -92,43 +92,82 @@ def _from_start(rows: Rows, means: Matrix, modes: Codes, max_iter: int) -> Solut
 
     A prototype that ends without rows is put where the farthest row is, and the iteration goes on.
     """
+    labels, apart = np.empty(len(rows.weights), np.int64), np.empty(len(rows.weights))
+    cost = _assign(rows, means, modes, labels, apart)
     passes = 0
     while True:
-        labels, cost, moved = _fill_empty(rows, means, modes)
-        if passes == max_iter or (passes and not moved):
-            return Solution(means, modes, labels, cost, passes)
-        passes += descend(rows, means, modes, labels, max_iter - passes)
+        filled = _fill_empty(rows, means, modes, labels, apart)
+        if passes == max_iter or (passes and filled is None):
+            return Solution(means, modes, labels, cost if filled is None else filled, passes)
+        cost, more = _descend(rows, means, modes, labels, apart, max_iter - passes)
+        passes += more
 
 
-def _fill_empty(rows: Rows, means: Matrix, modes: Codes) -> tuple[NDArray[np.int64], float, int]:
-    """Assign the rows, and put every prototype without rows where the farthest row is.
+def _descend(
+    rows: Rows,
+    means: Matrix,
+    modes: Codes,
+    labels: NDArray[np.int64],
+    apart: Matrix,
+    max_iter: int,
+) -> tuple[float, int]:
+    """Move rows and prototypes until no row moves or the cost falls no more.
 
     Returns
     -------
-    tuple of numpy.ndarray, float and int
-        The labels, the cost, and how many prototypes were put elsewhere.
+    tuple of float and int
+        The cost, and the number of passes over the rows.
     """
-    n, k = len(rows.weights), len(means)
-    labels, apart = np.empty(n, np.int64), np.empty(n)
-    moved = 0
+    own, members = labels.copy(), np.bincount(labels, minlength=len(means))
+    made_of = gather(rows, own, means, modes)
+    cost, passes = np.inf, 0
     while True:
-        cost = assign(
-            rows.numbers, rows.codes, rows.weights, rows.gamma, means, modes, labels, apart
-        )
+        before, cost = cost, _assign(rows, means, modes, labels, apart)
+        if cost >= before or passes == max_iter:
+            return cost, passes
+        passes += 1
+        if sweep(rows, own, members, means, modes, *made_of) == 0:
+            return cost, passes
+
+
+def _assign(
+    rows: Rows, means: Matrix, modes: Codes, labels: NDArray[np.int64], apart: Matrix
+) -> float:
+    return assign(rows.numbers, rows.codes, rows.weights, rows.gamma, means, modes, labels, apart)
+
+
+def _fill_empty(
+    rows: Rows, means: Matrix, modes: Codes, labels: NDArray[np.int64], apart: Matrix
+) -> float | None:
+    """Put every prototype without rows where the farthest row is; return the cost if there was one.
+
+    Raises
+    ------
+    DataError
+        If no row is apart from all prototypes.
+    """
+    k, cost = len(means), None
+    while True:
         members = np.bincount(labels, minlength=k)
         if members.all():
-            return labels, cost, moved
-        far = int(apart.argmax())
+            return cost
+        far, empty = int(apart.argmax()), int(members.argmin())
         if apart[far] <= 0:
             raise too_few(int(np.count_nonzero(members)), k)
-        empty = int(members.argmin())
-        means[empty], modes[empty] = fill_gaps(rows, rows.numbers[far], rows.codes[far])
-        moved += 1
+        means[empty], modes[empty] = as_prototypes(rows, far)
+        cost = _assign(rows, means, modes, labels, apart)
+
+
+def as_prototypes(rows: Rows, chosen: "int | NDArray[np.integer]") -> Start:
+    """Return rows as prototypes; that of all rows fills their gaps."""
+    return fill_gaps(rows, rows.numbers[:, chosen].T, rows.codes[:, chosen].T)
 
 
 def fill_gaps(rows: Rows, numbers: Matrix, codes: Codes) -> Start:
-    """Return numbers and codes with the prototype of all rows in their gaps."""
-    return np.where(np.isnan(numbers), rows.mean, numbers), np.where(codes < 0, rows.mode, codes)
+    """Return prototypes with that of all rows in their gaps."""
+    means = np.where(np.isnan(numbers), rows.mean, numbers)
+    modes = np.where(codes < 0, rows.mode, codes)
+    return np.ascontiguousarray(means), np.ascontiguousarray(modes)
 
 
 def too_few(found: int, n_clusters: int) -> DataError:

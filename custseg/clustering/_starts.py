@@ -8,7 +8,7 @@ import pandas as pd
 
 from custseg._kernels.modes import Rows, dissimilarities
 from custseg.clustering._columns import Codes, Levels, Matrix, as_numbers, code_levels
-from custseg.clustering._prototypes import Start, fill_gaps, moments, too_few
+from custseg.clustering._prototypes import Start, as_prototypes, fill_gaps, moments, too_few
 from custseg.errors import ParameterError, nearest
 
 Pick = Callable[[int, Matrix], int]
@@ -44,16 +44,15 @@ def choose_starts(
         for c in range(n_clusters):
             if apart.max() <= 0:
                 raise too_few(c, n_clusters)
-            chosen = pick(c, apart)
-            means[c], modes[c] = fill_gaps(rows, rows.numbers[chosen], rows.codes[chosen])
-            distances = _from_prototype(rows, means[c], modes[c])
-            apart = np.minimum(apart, distances) if c else distances
+            means[c], modes[c] = as_prototypes(rows, pick(c, apart))
+            if c < n_clusters - 1:
+                distances = _from_prototype(rows, means[c], modes[c])
+                apart = np.minimum(apart, distances) if c else distances
         yield means, modes
 
 
 def _from_prototype(rows: Rows, mean: Matrix, mode: Codes) -> Matrix:
-    found = dissimilarities(rows.numbers, rows.codes, rows.gamma, mean[None], mode[None])
-    return found[:, 0]
+    return dissimilarities(rows.numbers, rows.codes, rows.gamma, mean[None], mode[None])[0]
 
 
 def _random(rows: Rows, _: int, rng: np.random.Generator) -> Pick:
@@ -64,13 +63,11 @@ def _random(rows: Rows, _: int, rng: np.random.Generator) -> Pick:
 
 def _huang(rows: Rows, n_clusters: int, rng: np.random.Generator) -> Pick:
     """Draw every value of a prototype on its own, and choose the row that is nearest to it."""
-    n, d = rows.numbers.shape
-    size = (n_clusters, d + rows.codes.shape[1])
-    drawn = rng.choice(n, size, p=rows.weights / rows.weights.sum())
+    d, m = len(rows.numbers), len(rows.codes)
+    shares = rows.weights / rows.weights.sum()
+    drawn = rng.choice(len(shares), (n_clusters, d + m), p=shares)
     means, modes = fill_gaps(
-        rows,
-        rows.numbers[drawn[:, :d], np.arange(d)],
-        rows.codes[drawn[:, d:], np.arange(size[1] - d)],
+        rows, rows.numbers[np.arange(d), drawn[:, :d]], rows.codes[np.arange(m), drawn[:, d:]]
     )
 
     def pick(c: int, apart: Matrix) -> int:
@@ -90,9 +87,9 @@ def _plus_plus(rows: Rows, n_clusters: int, rng: np.random.Generator) -> Pick:
         drawn = np.minimum(drawn, len(mass) - 1)
         if len(drawn) == 1:
             return int(drawn[0])
-        candidates = fill_gaps(rows, rows.numbers[drawn], rows.codes[drawn])
+        candidates = as_prototypes(rows, drawn)
         distances = dissimilarities(rows.numbers, rows.codes, rows.gamma, *candidates)
-        left = rows.weights @ np.minimum(apart[:, None], distances)
+        left = np.minimum(distances, apart) @ rows.weights
         return int(drawn[left.argmin()])
 
     return pick
@@ -105,15 +102,15 @@ def _cao(rows: Rows, _: int, __: np.random.Generator) -> Pick:
     1 / (1 + z²), with z the distance from the mean in standard deviations.
     """
     numbers, codes, weights = rows.numbers, rows.codes, rows.weights
-    columns = numbers.shape[1] + codes.shape[1]
+    columns = len(numbers) + len(codes)
     density = np.zeros(len(weights))
-    for code in codes.T:
-        known = code >= 0
-        counts = np.bincount(code[known], weights[known])
-        density[known] += counts[code[known]] / weights.sum() / columns
-    deviations = moments(numbers, weights)[1]
-    squares = ((numbers - rows.mean) / np.where(deviations > 0, deviations, 1)) ** 2
-    density += np.nansum(1 / (1 + squares), axis=1) / columns
+    for code in codes:
+        counts = np.bincount(code[code >= 0], weights[code >= 0])
+        density += np.append(counts, 0.0)[code] / weights.sum() / columns
+    deviation = moments(numbers, weights)[1]
+    for number, mean, spread in zip(numbers, rows.mean, deviation, strict=True):
+        near = 1 / (1 + ((number - mean) / (spread or 1.0)) ** 2)
+        density += np.nan_to_num(near) / columns
     return lambda _, apart: int((density * apart).argmax())
 
 

@@ -160,7 +160,7 @@ class KModes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         DataError
             If a row has no value in any column.
         """
-        return measure(self, X).argmin(axis=1)
+        return measure(self, X).argmin(axis=0)
 
     def transform(self, X: "pd.DataFrame | ArrayLike") -> Matrix:
         """Return the number of columns in which each row differs from each mode.
@@ -175,7 +175,7 @@ class KModes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         numpy.ndarray
             Rows x clusters.
         """
-        return measure(self, X)
+        return measure(self, X).T
 
     @property
     def _n_features_out(self) -> int:

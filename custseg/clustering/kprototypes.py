@@ -186,7 +186,7 @@ class KPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixi
         DataError
             If a row has no value in any column, or a number is infinite.
         """
-        return measure(self, X).argmin(axis=1)
+        return measure(self, X).argmin(axis=0)
 
     def transform(self, X: "pd.DataFrame | ArrayLike") -> Matrix:
         """Return the dissimilarity of each row from each prototype.
@@ -201,7 +201,7 @@ class KPrototypes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixi
         numpy.ndarray
             Rows x clusters.
         """
-        return measure(self, X)
+        return measure(self, X).T
 
     @property
     def _n_features_out(self) -> int:
