@@ -213,10 +213,10 @@ def _fill_empty(
 @njit(cache=True, nogil=True)
 def _descend(
     XT: Matrix, weights: Matrix, centers: Matrix, labels: Labels, max_iter: int, tol: float
-) -> float:
-    """Move the centres until they rest; return the squared lengths of the sums over the weights.
+) -> tuple[float, int]:
+    """Move the centres until they rest; return the sum of squares between them, and iterations.
 
-    The total sum of squares less what is returned is the sum of squares within clusters.
+    The total sum of squares less that between is the sum of squares within clusters.
     """
     k, d = centers.shape
     sums, mass = np.zeros((k, d)), np.zeros(k)
@@ -224,7 +224,9 @@ def _descend(
     halves = np.empty(k, XT.dtype)
     rounded = np.empty((k, d), XT.dtype)
     labels[:] = -1
+    iterations = 0
     for _ in range(max_iter):
+        iterations += 1
         for j in range(k):
             length = 0.0
             for v in range(d):
@@ -247,7 +249,7 @@ def _descend(
     for j in range(k):
         for v in range(d):
             explained += sums[j, v] ** 2 / mass[j] if mass[j] > 0 else 0.0
-    return explained
+    return explained, iterations
 
 
 @njit(cache=True, nogil=True)
@@ -282,7 +284,7 @@ def kmeans(
     for start in range(len(uniforms)):
         centers = np.empty((k, d))
         _start(XT, weights, uniforms[start], centers)
-        explained = _descend(XT, weights, centers, labels, max_iter, tol)
+        explained, _ = _descend(XT, weights, centers, labels, max_iter, tol)
         if explained > most:
             most = explained
             best = centers

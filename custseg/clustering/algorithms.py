@@ -13,10 +13,10 @@ from sklearn.cluster import (
     AgglomerativeClustering,
     Birch,
     BisectingKMeans,
-    KMeans,
     MiniBatchKMeans,
     SpectralClustering,
 )
+from sklearn.cluster import KMeans as PlainKMeans
 from sklearn.mixture import GaussianMixture
 
 from custseg.clustering._ties import first_likeliest, first_nearest
@@ -70,6 +70,12 @@ class Algorithm:
     settings: Callable[[int], Mapping[str, Any]] = field(default=lambda _: {}, repr=False)
 
 
+def _kmeans(n_segments: int, seed: int) -> Any:
+    from custseg.clustering.kmeans import KMeans
+
+    return KMeans(n_segments, random_state=seed)
+
+
 def _kmodes(n_segments: int, seed: int) -> Any:
     from custseg.clustering.kmodes import KModes
 
@@ -96,9 +102,9 @@ def _latent_class(n_segments: int, seed: int) -> Any:
 
 ALGORITHMS: Mapping[str, Algorithm] = {
     "kmeans": Algorithm(
-        lambda n_segments, seed: KMeans(n_segments, n_init=10, random_state=seed),
-        "Segments around means: least squares within segments, the best of ten starts.",
-        "Arthur & Vassilvitskii (2007), k-means++; Lloyd (1982), IEEE Trans. Inf. Theory 28(2).",
+        _kmeans,
+        "Segments around means: least squares within segments, the best of ten starts or more.",
+        "Lloyd (1982); Hartigan (1975), exchange; Arthur & Vassilvitskii (2007), k-means++.",
     ),
     "minibatch_kmeans": Algorithm(
         lambda n_segments, seed: MiniBatchKMeans(n_segments, n_init=10, random_state=seed),
@@ -345,7 +351,7 @@ def predicted(estimator: Any, matrix: Matrix) -> Labels:
     The nearest centre of k-means is found row by row, so that a tie does not depend on which
     other rows are asked about; ties, also between probabilities, go to the first label.
     """
-    if isinstance(estimator, (KMeans, MiniBatchKMeans)):
+    if isinstance(estimator, (PlainKMeans, MiniBatchKMeans)):
         return first_nearest(cdist(matrix, estimator.cluster_centers_, "sqeuclidean"))
     if hasattr(estimator, "predict_proba"):
         return first_likeliest(estimator.predict_proba(matrix))
