@@ -1,6 +1,7 @@
 """Which algorithms divide customers, and the model that makes segments of what they find."""
 
 from custseg.clustering.algorithms import ALGORITHMS, Algorithm
+from custseg.clustering.gamma import GammaSweep, gamma_sweep
 from custseg.clustering.kmodes import KModes
 from custseg.clustering.kprototypes import KPrototypes
 from custseg.clustering.model import SegmentationModel
@@ -9,9 +10,11 @@ from custseg.clustering.storage import load_model, read_manifest
 __all__ = [
     "ALGORITHMS",
     "Algorithm",
+    "GammaSweep",
     "KModes",
     "KPrototypes",
     "SegmentationModel",
+    "gamma_sweep",
     "load_model",
     "read_manifest",
 ]

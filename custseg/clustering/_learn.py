@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from custseg._kernels.modes import dissimilarities
 from custseg.clustering._columns import (
+    Codes,
     Levels,
     Matrix,
     as_numbers,
@@ -118,14 +119,31 @@ def tag(tags: Tags) -> Tags:
     return tags
 
 
+def cost_parts(
+    estimator: Any, X: "pd.DataFrame | ArrayLike", sample_weight: ArrayLike | None
+) -> tuple[float, float]:
+    """Return the squared distances and the levels that differ, summed over the rows of the fit."""
+    frame = open_table(estimator, X, reset=False)
+    weights = read_weights(sample_weight, len(frame))
+    numbers, codes = _read(estimator, frame)
+    own = estimator.labels_
+    squares = np.nansum((numbers - estimator.means_[own].T) ** 2, axis=0)
+    different = ((codes != estimator.modes_[own].T) & (codes >= 0)).sum(axis=0)
+    return float(squares @ weights), float(different @ weights)
+
+
 def _apart(estimator: Any, frame: pd.DataFrame) -> Matrix:
+    rows = _read(estimator, frame)
+    return dissimilarities(*rows, estimator.gamma_, estimator.means_, estimator.modes_)
+
+
+def _read(estimator: Any, frame: pd.DataFrame) -> tuple[Matrix, Codes]:
     numeric, leveled = split_columns(frame, estimator.categorical_)
-    rows = stack_columns(
+    return stack_columns(
         [as_numbers(values) for values in numeric],
         [code_levels(*pair) for pair in zip(leveled, estimator.categories_, strict=True)],
         len(frame),
     )
-    return dissimilarities(*rows, estimator.gamma_, estimator.means_, estimator.modes_)
 
 
 def _check_size(numeric: list[pd.Series], deviation: Matrix) -> None:
