@@ -170,10 +170,14 @@ def reference_draws(
     sample: NDArray[np.integer],
     n_tables: int,
     seed: int,
+    coordinates: Callable[[Matrix], Matrix] = np.asarray,
+    label: str = "null tables",
     progress: bool | None = None,
     n_jobs: int | None = None,
 ) -> dict[Hashable, Matrix]:
     """Cluster tables made by the null and measure them as the data are measured.
+
+    `coordinates` turns rows of a table into the points that are measured.
 
     Returns
     -------
@@ -192,9 +196,9 @@ def reference_draws(
                 labelings.append(fit_labels(estimators[key], made, once, start))
             except FAILURES:
                 labelings.append(np.full(len(made), -1))
-        return index_values(made, labelings, sample)
+        return index_values(coordinates(made), labelings, sample)
 
-    tables = run(measure, range(n_tables), label="null tables", progress=progress, n_jobs=n_jobs)
+    tables = run(measure, range(n_tables), label=label, progress=progress, n_jobs=n_jobs)
     draws = np.array(list(tables)).reshape(n_tables, len(keys), len(INDICES))
     return {key: draws[:, place] for place, key in enumerate(keys)}
 

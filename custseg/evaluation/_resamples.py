@@ -246,6 +246,7 @@ def resample(
     n_resamples: int,
     seed: int,
     scheme: str = "bootstrap",
+    label: str = "resamples",
     progress: bool | None = None,
     n_jobs: int | None = None,
 ) -> dict[Hashable, Replicates]:
@@ -266,6 +267,8 @@ def resample(
         The random state; each resample has its own stream, so that threads change nothing.
     scheme
         A name of `SCHEMES`.
+    label
+        The name on the bar.
     progress, n_jobs
         As in `custseg.evaluation.stability`.
 
@@ -292,7 +295,7 @@ def resample(
 
     totals: dict[Hashable, Replicates] = {key: Replicates() for key in candidates}
     tasks = range(0, n_resamples, 2)
-    for scores in run(pair, tasks, label="resamples", progress=progress, n_jobs=n_jobs):
+    for scores in run(pair, tasks, label=label, progress=progress, n_jobs=n_jobs):
         for key, score in scores.items():
             totals[key].add(score)
     return totals

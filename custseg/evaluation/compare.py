@@ -1,60 +1,45 @@
 """Candidates fitted, resampled and held against tables without structure."""
 
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from time import perf_counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from custseg.clustering._inputs import (
-    check_customers,
-    check_distinct,
-    count_distinct,
-    fit_encoder,
+from custseg.brief import Brief
+from custseg.clustering._inputs import check_customers, check_distinct, count_distinct
+from custseg.clustering._naming import as_segments, segment_names
+from custseg.clustering.algorithms import (
+    ALGORITHMS,
+    algorithm_name,
+    as_seed,
+    make_estimator,
+    prepare,
+    takes,
 )
-from custseg.clustering.algorithms import algorithm_name, as_seed, make_estimator
 from custseg.errors import ParameterError, check_number, check_option
-from custseg.evaluation._references import (
-    INDICES,
-    NULLS,
-    SMALLER_IS_BETTER,
-    against,
-    family_p,
-    index_values,
-    reference_draws,
-)
-from custseg.evaluation._resamples import FAILURES, Replicates, own_segments, resample
+from custseg.evaluation._candidates import Measured, Settings, measure_candidate, not_measured
+from custseg.evaluation._references import INDICES, NULLS, SMALLER_IS_BETTER, against, family_p
+from custseg.evaluation._spaces import Space, space_of
 from custseg.evaluation.evidence import Evidence
-from custseg.evaluation.indices import explained_share
 from custseg.evaluation.verdict import decide
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.integer]
-Key = tuple[str, int]
+Key = tuple[str, int | None]
 
 SILHOUETTE_SAMPLE = 5_000
+LARGEST = 20_000
 FEWEST_NULL_TABLES = 19
+ZERO_HEAVY = 0.3
 
 COLUMNS = (
-    *("algorithm", "k", "ari", "jaccard", "jaccard_min"),
-    "within_ss",
+    *("algorithm", "k", "ari", "jaccard", "jaccard_min", "within_ss"),
     *(part for name in INDICES for part in (name, f"{name}_null", f"{name}_z", f"p_{name}")),
-    "p_family",
-    *("smallest_share", "reason", "seconds"),
+    *("p_family", "describability", "smallest_share", "reason", "seconds"),
 )
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """A candidate on all customers: its clusterer, its segments, or why there are none."""
-
-    estimator: Any
-    codes: Labels
-    seconds: float
-    reason: str = ""
 
 
 def compare_segmentations(
@@ -66,44 +51,55 @@ def compare_segmentations(
     encoder: Any = "auto",
     null: str = "permuted",
     n_resamples: int = 100,
-    min_share: float = 0.05,
+    min_share: float | Brief = 0.05,
     random_state: int | np.random.Generator | None = 0,
+    cache: str | Path | None = None,
     progress: bool | None = None,
+    n_jobs: int | None = None,
 ) -> Evidence:
     """Measure candidate segmentations and say what the data support.
 
-    Every candidate is fitted on all customers, on bootstrap samples of them (does the same cut
-    come back?) and on null tables (is the index larger than without structure?). Customers are
-    encoded once and sorted by id; every fit has the same number of starts.
+    Every candidate is fitted on the customers, on bootstrap samples of them (does the same cut come
+    back?) and on null tables (is an index larger than without structure?), and its borders are
+    examined for gaps. Customers are encoded once and sorted by id; every fit has the same number of
+    starts. Above 20,000 customers all of this is done on 20,000 drawn at random.
 
     Parameters
     ----------
     customers
         One row per customer, the customer id as its unique index.
     variables
-        The columns to segment by; ``None`` takes every numeric and boolean column.
+        The columns to segment by; ``None`` takes every numeric and boolean column, and categories
+        too where every algorithm takes them.
     algorithms
         Names of ``custseg.clustering.ALGORITHMS``, or instances of scikit-learn clusterers.
     k
-        The numbers of segments to try.
+        The numbers of segments to try; an algorithm that finds the number itself is tried once.
     encoder
         ``"auto"``, ``None`` or a scikit-learn transformer, as in `custseg.SegmentationModel`.
     null
-        ``"permuted"``: every encoded column shuffled on its own.
+        ``"permuted"``: every encoded column shuffled on its own; or another name of
+        `null_references`, for variables that are all numbers.
     n_resamples
         The number of bootstrap samples; half as many null tables, at least 19.
     min_share
-        A candidate with a smaller segment than this share of the customers is not recommended.
+        A candidate with a smaller segment than this share of the customers is not recommended; a
+        `custseg.Brief` stands for its ``min_share``.
     random_state
         A seed; the same seed gives the same evidence for any order of rows and number of threads.
+    cache
+        A folder where every finished candidate is kept, so that an interrupted comparison goes on
+        where it stopped. The files hold segments by position and numbers, no ids.
     progress
         Whether to show bars on stderr; ``None`` shows them on a terminal.
+    n_jobs
+        The number of threads; ``None`` takes every core.
 
     Returns
     -------
     Evidence
-        ``to_frame()`` has one row per algorithm and k; ``.verdict`` has ``kind``
-        ("reproducible", "constructive" or "none"), ``k`` and ``reason``; ``model()`` is the
+        ``to_frame()`` has one row per algorithm and k; ``.verdict`` has ``kind`` ("natural",
+        "reproducible", "constructive" or "none"), ``k`` and ``reason``; ``model()`` is the
         recommended model, unfitted. A fit that fails is a row with a ``reason``.
 
     Raises
@@ -138,159 +134,215 @@ def compare_segmentations(
     """
     check_option(null, "null", NULLS)
     check_number(n_resamples, "n_resamples", ge=2, integer=True)
-    check_number(min_share, "min_share", ge=0, lt=1)
+    least = min_share.min_share if isinstance(min_share, Brief) else min_share
+    check_number(least, "min_share", ge=0, lt=1)
     seed = as_seed(random_state)
     estimators = _candidates(algorithms, k, seed)
-    frame, names = check_customers(customers, variables)
-    _, matrix = fit_encoder(frame[names], encoder)
-    distinct = count_distinct(matrix, names)
-    check_distinct(min(number for _, number in estimators), distinct, name="k")
-    sample = np.arange(len(matrix))
-    if len(matrix) > SILHOUETTE_SAMPLE:
-        drawn = np.random.default_rng([seed, 3]).choice(
-            len(matrix), SILHOUETTE_SAMPLE, replace=False
-        )
-        sample = np.sort(drawn)
-
-    fits = {key: _fit(key, estimator, matrix, distinct) for key, estimator in estimators.items()}
-    fitted = {key: fit for key, fit in fits.items() if not fit.reason}
-    replicates = resample(
-        matrix,
-        {key: (fit.estimator, fit.codes) for key, fit in fitted.items()},
+    takes_categories = all(takes(one) not in ("numbers", "raw") for _, one in estimators.values())
+    automatic = isinstance(encoder, str) and encoder == "auto"
+    whole, names = check_customers(customers, variables, categories=automatic and takes_categories)
+    frame = whole.iloc[drawn(len(whole), LARGEST, [seed, 4])][names]
+    spaces = _spaces(estimators, frame, encoder, null)
+    distinct = min(count_distinct(space.matrix, names) for space in spaces.values())
+    fewest = min((number for _, number in estimators if number is not None), default=1)
+    check_distinct(fewest, distinct, name="k")
+    settings = Settings(
         n_resamples=n_resamples,
+        null=null,
         seed=seed,
-        progress=progress,
-    )
-    draws = reference_draws(
-        matrix,
-        {key: fit.estimator for key, fit in fitted.items()},
-        null=NULLS[null],
-        sample=sample,
         n_tables=max(FEWEST_NULL_TABLES, n_resamples // 2),
-        seed=seed,
+        sample=drawn(len(frame), SILHOUETTE_SAMPLE, [seed, 3]),
         progress=progress,
+        n_jobs=n_jobs,
     )
-    values = index_values(matrix, [fit.codes for fit in fitted.values()], sample)
-    observed = dict(zip(fitted, values, strict=True))
-    rows = [
-        _row(key, fit, matrix, observed, draws, replicates, min_share) for key, fit in fits.items()
-    ]
-    table = _with_family_p(pd.DataFrame(rows), draws)
+    folder = None if cache is None else Path(cache)
+    found: dict[Key, Measured] = {}
+    for key, (algorithm, estimator) in estimators.items():
+        if (key[1] or 1) > distinct:
+            reason = f"only {distinct} distinct rows for {key[1]} segments"
+            found[key] = not_measured(len(frame), reason)
+            continue
+        space = spaces[key]
+        prepare(algorithm, estimator, space.encoder, len(frame))
+        found[key] = measure_candidate(_label(key), estimator, space, settings, folder)
+    table = pd.DataFrame([_row(key, one, least) for key, one in found.items()])[list(COLUMNS)]
+    _add_family_p(table, list(found.values()))
     return Evidence(
         candidates=table,
-        verdict=decide(table, len(matrix)),
-        n_customers=len(matrix),
+        verdict=decide(table, len(frame)),
+        n_customers=len(whole),
+        n_measured=len(frame),
         variables=tuple(names),
-        pair_ari=_long({key: {"ari": value.ari} for key, value in replicates.items()}),
+        pair_ari=_long({key: {"ari": one.ari} for key, one in found.items()}),
         null_draws=_long(
-            {key: {"explained": d[:, 0], "silhouette": d[:, 1]} for key, d in draws.items()}
+            {key: dict(zip(INDICES, one.draws.T, strict=True)) for key, one in found.items()}
         ),
-        min_share=min_share,
+        labelings=_labelings(found, frame.index),
+        min_share=least,
         algorithms=tuple(algorithms),
         encoder=encoder,
         random_state=seed,
-        notes=_notes(null, len(matrix), len(sample), len(names)),
+        notes=_notes(settings, frame, len(whole)),
     )
 
 
-def _candidates(algorithms: Sequence[Any], k: Iterable[int] | int, seed: int) -> dict[Key, Any]:
+def drawn(n: int, largest: int, seed: list[int]) -> Labels:
+    """Return the positions of at most so many of `n` customers, drawn at random, in their order."""
+    if n <= largest:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, largest, replace=False))
+
+
+def _candidates(
+    algorithms: Sequence[Any], k: Iterable[int] | int, seed: int
+) -> dict[Key, tuple[Any, Any]]:
+    """Return from each candidate's name and number to its algorithm, as given and unfitted."""
     if isinstance(algorithms, str):
         raise ParameterError(f"algorithms is {algorithms!r}, but must be a list: [{algorithms!r}].")
     numbers = [k] if isinstance(k, int) else list(k)
     if not numbers or not list(algorithms):
         raise ParameterError("algorithms and k must each name at least one candidate.")
-    estimators: dict[Key, Any] = {}
+    for one in numbers:
+        check_number(one, "k", ge=2, integer=True)
+    estimators: dict[Key, tuple[Any, Any]] = {}
     for algorithm in algorithms:
-        for number in numbers:
-            check_number(number, "k", ge=2, integer=True)
-            key = (algorithm_name(algorithm), int(number))
+        finds_k = isinstance(algorithm, str) and algorithm in ALGORITHMS
+        finds_k = finds_k and not ALGORITHMS[algorithm].needs_n_segments
+        asked: list[int | None] = [None] if finds_k else [int(number) for number in numbers]
+        for number in asked:
+            key = (algorithm_name(algorithm), number)
             if key in estimators:
-                raise ParameterError(f"{key[0]} with k = {key[1]} is asked for twice.")
-            estimators[key] = make_estimator(algorithm, key[1], seed)
+                raise ParameterError(f"{_label(key)} is asked for twice.")
+            estimators[key] = (algorithm, make_estimator(algorithm, key[1], seed))
     return estimators
 
 
-def _fit(key: Key, estimator: Any, matrix: Matrix, distinct: int) -> _Fit:
-    nobody = np.full(len(matrix), -1)
-    if key[1] > distinct:
-        reason = f"only {distinct} distinct rows for {key[1]} segments"
-        return _Fit(estimator, nobody, 0.0, reason)
-    begin = perf_counter()
-    try:
-        codes, found = own_segments(estimator, matrix)
-    except FAILURES as error:
-        return _Fit(estimator, nobody, perf_counter() - begin, f"the fit failed: {error}")
-    reason = "" if found > 1 else f"the fit found {found} segments"
-    return _Fit(estimator, codes, perf_counter() - begin, reason)
+def _label(key: Key) -> str:
+    return key[0] if key[1] is None else f"{key[0]} with k = {key[1]}"
 
 
-def _row(
-    key: Key,
-    fit: _Fit,
-    matrix: Matrix,
-    observed: dict[Key, Matrix],
-    draws: dict[Hashable, Matrix],
-    replicates: dict[Hashable, Replicates],
-    min_share: float,
-) -> dict[str, Any]:
+def _spaces(
+    estimators: Mapping[Key, tuple[Any, Any]], frame: pd.DataFrame, encoder: Any, null: str
+) -> dict[Key, Space]:
+    known: dict[str, Space] = {}
+    spaces = {}
+    for key, (_, estimator) in estimators.items():
+        space = spaces[key] = space_of(estimator, frame, encoder, known)
+        if space.categories and null != "permuted":
+            raise ParameterError(
+                f"null is {null!r}, but {key[0]} takes categories, for which only 'permuted' makes "
+                "tables."
+            )
+    return spaces
+
+
+def _row(key: Key, found: Measured, min_share: float) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS, float("nan"))
-    row |= {"algorithm": key[0], "k": key[1], "reason": fit.reason, "seconds": fit.seconds}
-    if fit.reason:
-        return row
-    found = replicates[key]
-    if found.jaccards:
-        by_segment = np.nanmean(np.array(found.jaccards), axis=0)
+    n_segments = int(found.codes.max(initial=-1)) + 1
+    row |= {"algorithm": key[0], "k": key[1] or n_segments, "reason": str(found.reason)}
+    row |= {"seconds": float(found.seconds), "within_ss": float(found.within_ss)}
+    row["describability"] = float(found.describability)
+    if len(found.jaccards):
+        by_segment = np.nanmean(found.jaccards, axis=0)
         row |= {"jaccard": float(by_segment.mean()), "jaccard_min": float(by_segment.min())}
-    row["ari"] = float(np.median(found.ari)) if found.ari else float("nan")
-    row["within_ss"] = explained_share(matrix, fit.codes)[0]
+    if len(found.ari):
+        row["ari"] = float(np.median(found.ari))
     for place, index in enumerate(INDICES):
-        value = observed[key][place]
-        sign = -1 if index in SMALLER_IS_BETTER else 1
-        mean, z, p = against(sign * value, sign * draws[key][:, place])
+        value, sign = found.values[place], -1 if index in SMALLER_IS_BETTER else 1
+        mean, z, p = against(sign * value, sign * found.draws[:, place])
         row |= {index: value, f"{index}_null": sign * mean, f"{index}_z": z, f"p_{index}": p}
-    share = float(np.bincount(fit.codes[fit.codes >= 0]).min() / len(matrix))
-    row |= {"smallest_share": share, "seconds": fit.seconds + found.seconds}
-    small = f"the smallest segment holds {share:.1%} of customers, less than {min_share:.0%}"
-    row["reason"] = found.reason or small * (share < min_share)
+    if n_segments:
+        share = float(np.bincount(found.codes[found.codes >= 0]).min() / len(found.codes))
+        row["smallest_share"] = share
+        if share < min_share and not row["reason"]:
+            row["reason"] = (
+                f"the smallest segment holds {share:.1%} of customers, less than {min_share:.0%}"
+            )
     return row
 
 
-def _with_family_p(table: pd.DataFrame, draws: dict[Hashable, Matrix]) -> pd.DataFrame:
+def _add_family_p(table: pd.DataFrame, found: list[Measured]) -> None:
+    """Put p-values of the explained share that hold for all candidates into the table."""
     complete = [
         place
-        for place, key in enumerate(zip(table["algorithm"], table["k"], strict=True))
-        if key in draws and np.isfinite(draws[key][:, 0]).all()
+        for place, one in enumerate(found)
+        if len(one.draws) and np.isfinite(one.draws[:, 0]).all()
     ]
     if complete:
-        keys = [(table["algorithm"][place], table["k"][place]) for place in complete]
-        shares = np.column_stack([draws[key][:, 0] for key in keys])
-        observed = table["explained"].to_numpy()[complete]
-        table.loc[complete, "p_family"] = family_p(observed, shares)
-    return table
+        draws = np.column_stack([found[place].draws[:, 0] for place in complete])
+        observed = np.array([found[place].values[0] for place in complete])
+        table.loc[complete, "p_family"] = family_p(observed, draws)
 
 
-def _long(values: dict[Hashable, dict[str, Any]]) -> pd.DataFrame:
+def _long(values: Mapping[Key, Mapping[str, Any]]) -> pd.DataFrame:
     frames = [
-        pd.DataFrame({"algorithm": key[0], "k": key[1], **columns})  # type: ignore[index]
+        pd.DataFrame({"algorithm": key[0], "k": key[1], **columns})
         for key, columns in values.items()
     ]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    kept = [frame for frame in frames if len(frame)]
+    return pd.concat(kept, ignore_index=True) if kept else frames[0]
 
 
-def _notes(null: str, n: int, n_sample: int, n_variables: int) -> tuple[str, ...]:
-    notes = [
-        "gaps between segments are not tested here, so the verdict is never 'natural'.",
+def _labelings(found: Mapping[Key, Measured], ids: pd.Index) -> pd.DataFrame:
+    columns = {}
+    for key, one in found.items():
+        n_segments = int(one.codes.max(initial=-1)) + 1
+        if n_segments:
+            columns[_label(key)] = as_segments(one.codes, segment_names(n_segments), ids)
+    return pd.DataFrame(columns, index=ids.rename("customer_id"))
+
+
+def _notes(settings: Settings, frame: pd.DataFrame, n_whole: int) -> tuple[str, ...]:
+    n = len(frame)
+    notes = []
+    if n < n_whole:
+        notes.append(
+            f"everything was measured on {n:,} of {n_whole:,} customers, drawn at random; "
+            "evidence.model() takes all of them."
+        )
+    notes += [
         (
             f"stability and the verdict belong to these {n:,} customers: with more of them a cut "
             "through a continuum becomes firmer, without becoming a gap."
         ),
-        NULLS[null].blind_side,
+        NULLS[settings.null].blind_side,
     ]
-    if n_variables == 1:
+    if frame.shape[1] == 1:
         notes.append("with one variable, shuffling changes nothing and the null tells nothing.")
-    if n_sample < n:
+    if len(settings.sample) < n:
         notes.append(
-            f"silhouettes rest on a random {n_sample:,} of {n:,} customers, in the data and in the "
-            "null tables alike."
+            f"silhouettes and separations rest on a random {len(settings.sample):,} of {n:,} "
+            "customers, in the data and in the null tables alike."
         )
-    return tuple(notes)
+    return (*notes, *_odd_columns(frame))
+
+
+def _odd_columns(frame: pd.DataFrame) -> list[str]:
+    """Return what is to be said of columns full of zeros or of ties."""
+    numbers = frame.select_dtypes("number")
+    many = {name: column.nunique() > 10 for name, column in numbers.items()}
+    zeros = {
+        name: share
+        for name, share in (numbers == 0).mean().items()
+        if share >= ZERO_HEAVY and many[name]
+    }
+    tied = [
+        str(name)
+        for name, column in numbers.items()
+        if many[name] and _tied(column) >= ZERO_HEAVY and name not in zeros
+    ]
+    notes = [
+        f"{name} is 0 for {share:.0%} of customers: a heap of zeros is a gap of its own and can "
+        "make segments by itself. Segment those with none apart, or compare without it."
+        for name, share in zeros.items()
+    ]
+    if tied:
+        notes.append(
+            f"the most frequent value of {', '.join(tied)} is shared by {ZERO_HEAVY:.0%} or "
+            "more of customers; ties are spread evenly before borders are examined."
+        )
+    return notes
+
+
+def _tied(column: pd.Series) -> float:
+    return float(column.value_counts(normalize=True).iloc[0]) if column.notna().any() else 0.0

@@ -11,6 +11,11 @@ from custseg.errors import ParameterError, check_option
 from custseg.evaluation.verdict import Verdict
 from custseg.results import Result
 
+SHOWN = (
+    *("algorithm", "ari", "jaccard", "jaccard_min", "silhouette", "silhouette_z", "explained"),
+    *("explained_z", "p_family", "describability", "smallest_share", "reason"),
+)
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Evidence(Result):
@@ -22,14 +27,17 @@ class Evidence(Result):
         One row per algorithm and k, see `to_frame`.
     verdict
         The answer: ``kind``, ``k``, ``algorithm``, ``reason``.
-    n_customers
-        The number of customers it rests on.
+    n_customers, n_measured
+        The number of customers, and of those it rests on.
     variables
         The columns that were segmented by.
     pair_ari
         ``algorithm``, ``k``, ``ari`` of every pair of resamples.
     null_draws
-        ``algorithm``, ``k``, ``explained``, ``silhouette`` of every null table.
+        ``algorithm``, ``k`` and the indices of every null table.
+    labelings
+        The segments of the customers it rests on, one column per candidate, as `silhouettes`,
+        `indices`, `clustergram` and `stability_across` take them.
     min_share
         The least share of customers in the smallest segment of a recommended candidate.
     algorithms, encoder, random_state
@@ -41,9 +49,11 @@ class Evidence(Result):
     candidates: pd.DataFrame
     verdict: Verdict
     n_customers: int
+    n_measured: int
     variables: tuple[str, ...]
     pair_ari: pd.DataFrame
     null_draws: pd.DataFrame
+    labelings: pd.DataFrame
     min_share: float
     algorithms: tuple[Any, ...]
     encoder: Any
@@ -57,20 +67,21 @@ class Evidence(Result):
         Returns
         -------
         pandas.DataFrame
-            ``algorithm``; ``k`` segments asked for; ``ari``: median adjusted Rand index between
-            pairs of resamples; ``jaccard``, ``jaccard_min``: mean over resamples, over all
-            segments and of the weakest one; ``silhouette``: mean width; ``silhouette_null``,
-            ``silhouette_z``, ``p_silhouette``: against the null tables; ``within_ss``: sum of
-            squares within segments, in encoded units; ``explained``: its complement as a share of
-            the total; ``explained_null``, ``explained_z``, ``p_explained``: against the null
-            tables; ``p_family``: the same for all candidates together; ``smallest_share``: of the
+            ``algorithm``; ``k``: segments; ``ari``: median adjusted Rand index between pairs of
+            resamples; ``jaccard``, ``jaccard_min``: mean over resamples, over all segments and of
+            the weakest one; ``within_ss``: sum of squares within segments, in encoded units;
+            ``explained``: its complement as a share of the total; ``silhouette``, ``separation``,
+            ``calinski_harabasz`` and ``davies_bouldin`` as in `indices`; each of the last five with
+            ``..._null``: its mean over null tables, ``..._z``: how far from it in their standard
+            deviations, positive for more structure, and ``p_...``; ``p_family``: that of
+            ``explained`` for all candidates together; ``describability``: the share of customers
+            whose segment a tree of depth 3 tells, out of sample; ``smallest_share``: of the
             customers; ``reason``: why a candidate is not recommended, or empty; ``seconds``.
         """
         return self.candidates
 
     def _shown(self) -> pd.DataFrame:
-        hidden = ["seconds", "within_ss", "silhouette_null", "explained_null", "p_explained"]
-        return self.candidates.drop(columns=hidden).set_index("k")
+        return self.candidates.set_index("k")[list(SHOWN)]
 
     def summary(self) -> str:
         """Return the verdict and why."""

@@ -120,7 +120,6 @@ def test_correlated_columns_are_constructive_or_reproducible_and_the_notes_say_w
     assert found.verdict.kind in {"constructive", "reproducible"}
     assert found.to_frame()["p_family"].min() <= 0.05
     assert any("merely correlate" in note for note in found.notes)
-    assert any("never 'natural'" in note for note in found.notes)
 
 
 def test_weak_structure_is_constructive_and_its_k_is_the_clearest():
@@ -212,6 +211,116 @@ def test_other_clusterers_are_compared_under_their_names():
     )
 
 
+def mixed(n: int = 240, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(3, size=n)
+    levels = np.array(["web", "store", "phone", "app"])
+    table = pd.DataFrame(
+        {
+            "spend": rng.normal(100 * truth, 12),
+            "channel": levels[np.where(rng.random(n) < 0.92, truth, rng.integers(4, size=n))],
+            "region": levels[np.where(rng.random(n) < 0.92, 2 - truth, rng.integers(4, size=n))],
+        },
+        index=pd.RangeIndex(n, name="customer_id"),
+    )
+    table.loc[3, "region"] = None
+    return table, truth
+
+
+@pytest.mark.parametrize("algorithm", ["kprototypes", "kmedoids"])
+def test_mixed_customers_are_compared_in_their_own_space(algorithm):
+    customers, truth = mixed()
+    found = compare_segmentations(
+        customers, None, algorithms=[algorithm], k=[2, 3, 4], n_resamples=10, min_share=0
+    )
+    table = found.to_frame().set_index("k")
+    assert found.variables == ("spend", "channel", "region")
+    assert (table["reason"] == "").all()
+    assert table["ari"][3] > 0.95
+    assert table["silhouette"].idxmax() == 3
+    assert table["silhouette_z"][3] > 5
+    assert table["describability"][3] > 0.9
+    assert adjusted_rand_score(truth, found.model(k=3).fit(customers).segments_) > 0.9
+    with pytest.raises(ParameterError, match="kprototypes takes categories"):
+        compare_segmentations(customers, algorithms=["kprototypes"], null="copula")
+
+
+def test_an_algorithm_that_finds_the_number_is_tried_once():
+    customers, truth = planted(300)
+    found = compare_segmentations(
+        customers, VARIABLES, algorithms=["hdbscan", "kmeans"], k=[4], n_resamples=6, min_share=0
+    )
+    table = found.to_frame()
+    assert table["algorithm"].tolist() == ["hdbscan", "kmeans"]
+    assert table["k"].tolist() == [4, 4]
+    assert found.labelings.columns.tolist() == ["hdbscan", "kmeans with k = 4"]
+    assert found.labelings.index.equals(customers.index.sort_values())
+    assert adjusted_rand_score(truth, found.labelings["kmeans with k = 4"][customers.index]) > 0.99
+
+
+def test_an_interrupted_comparison_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    from custseg.evaluation import _candidates
+
+    customers, _ = planted(80)
+    options = {"k": [2, 3, 4], "n_resamples": 6}
+    whole = compare_segmentations(customers, VARIABLES, **options)
+    measure, done = _candidates._measure, []
+
+    def interrupted(name, *arguments):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(name)
+        return measure(name, *arguments)
+
+    monkeypatch.setattr(_candidates, "_measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compare_segmentations(customers, VARIABLES, cache=tmp_path, **options)
+    assert len(list(tmp_path.iterdir())) == 2
+    done.clear()
+    resumed = compare_segmentations(customers, VARIABLES, cache=tmp_path, **options)
+    assert done == ["kmeans with k = 4"]
+    pd.testing.assert_frame_equal(
+        resumed.to_frame().drop(columns="seconds"),
+        whole.to_frame().drop(columns="seconds"),
+        check_exact=True,
+    )
+    pd.testing.assert_frame_equal(resumed.labelings, whole.labelings)
+    assert resumed.verdict == whole.verdict
+    done.clear()
+    other = {**options, "n_resamples": 8, "k": [2]}
+    compare_segmentations(customers, VARIABLES, cache=tmp_path, **other)
+    compare_segmentations(customers + 1, VARIABLES, cache=tmp_path, **(options | {"k": [2]}))
+    assert len(done) == 2  # other settings and other customers are other candidates
+
+
+def test_many_customers_are_sampled_and_it_is_said(monkeypatch):
+    from custseg.evaluation import compare
+
+    monkeypatch.setattr(compare, "LARGEST", 90)
+    customers, truth = planted(200)
+    found = compare_segmentations(customers, VARIABLES, k=[3, 4], n_resamples=6)
+    assert (found.n_customers, found.n_measured) == (200, 90)
+    assert "measured on 90 of 200 customers" in found.notes[0]
+    assert adjusted_rand_score(truth, found.model(k=4).fit(customers).segments_) > 0.99
+    again = compare_segmentations(
+        customers.sample(frac=1, random_state=0), VARIABLES, k=[3, 4], n_resamples=6
+    )
+    pd.testing.assert_frame_equal(again.labelings, found.labelings)
+
+
+def test_odd_columns_are_named():
+    rng = np.random.default_rng(0)
+    customers, _ = planted(200)
+    customers["visits"] = np.where(rng.random(200) < 0.4, 0, customers["visits"])
+    customers["basket"] = np.where(rng.random(200) < 0.5, 9.0, customers["basket"])
+    notes = compare_segmentations(customers, VARIABLES, k=[2], n_resamples=2).notes
+    assert any("visits is 0 for" in note for note in notes)
+    assert any("most frequent value of basket" in note for note in notes)
+    brief = cs.Brief(goal="one offer", success_metric="spend", min_share=0.4)
+    small = compare_segmentations(customers, VARIABLES, k=[3], n_resamples=2, min_share=brief)
+    assert small.min_share == 0.4
+
+
 def test_without_a_verdict_the_model_asks_for_k():
     noise = frame(np.random.default_rng(3).normal(size=(150, 5)))
     found = compare_segmentations(noise, None, k=[2, 3], n_resamples=20)
@@ -270,7 +379,7 @@ def test_one_variable_and_sampling_are_said_aloud(monkeypatch):
     assert (single.to_frame()["p_explained"] > 0.5).all()
     monkeypatch.setattr(compare, "SILHOUETTE_SAMPLE", 60)
     sampled = compare_segmentations(customers, VARIABLES, k=[4], n_resamples=4)
-    assert "silhouettes rest on a random 60 of 120 customers" in sampled.notes[-1]
+    assert "silhouettes and separations rest on a random 60 of 120" in sampled.notes[-1]
     whole = silhouette_score(StandardScaler().fit_transform(customers), planted(120)[1])
     assert sampled.to_frame()["silhouette"][0] == pytest.approx(whole, abs=0.05)
 
