@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from custseg._engine import one_if
+from custseg.clustering._questions import MISSING, Question
 from custseg.errors import DataError, ParameterError
 from custseg.features._treatments import (
     Binary,
@@ -91,6 +92,51 @@ def encode(encoder: Any, variables: Sequence[Any], schema: Schema) -> Encoding:
         problems,
         {f"x{position}": block for position, block in enumerate(scaled)},
     )
+
+
+def ask(questions: Sequence[Question], schema: Schema) -> Encoding:
+    """Return the answers to the questions of a tree as expressions over the columns of a table.
+
+    Parameters
+    ----------
+    questions
+        What the tree asks.
+    schema
+        Column to type, of the table.
+
+    Returns
+    -------
+    Encoding
+        Its encoded columns are the answers: the number, the place in the order, or 1 where it is
+        the level, else 0; missing where the number or the place is.
+
+    Raises
+    ------
+    DataError
+        If a column is of another type than in the fit.
+    """
+    read: dict[str, nw.Expr] = {}
+    problems: list[Problem] = []
+    answers: dict[str, nw.Expr] = {}
+    for i, question in enumerate(questions):
+        column = _Column(str(question.column), schema[str(question.column)], f"r{i}")
+        answer = nw.col(column.place)
+        if question.kind == "number":
+            read[column.place] = _as_number(column)
+            problems.append(_infinite(column))
+        elif question.kind == "order":
+            read[column.place] = _as_place(column, question.levels)
+            problems.append(_unknown(column))
+        elif question.levels[0] == MISSING:
+            read[column.place] = nw.when(~nw.col(column.name).is_null()).then(0.0)
+            answer = answer.fill_null(1.0)
+        else:
+            read[column.place] = _as_place(column, question.levels, new=-1.0)
+            answer = one_if(answer == 0.0).cast(nw.Float64)
+        if not question.gaps:
+            problems.append((nw.col(column.place).is_null(), f"{column.name} is missing"))
+        answers[f"x{i}"] = answer
+    return Encoding(read, problems, answers)
 
 
 def rescale(scaler: Any) -> Callable[[int, nw.Expr], nw.Expr]:
@@ -306,8 +352,8 @@ def _arcsine_of_root(shares: nw.Expr) -> nw.Expr:
     series = nw.lit(_ARCSINE[-1])
     for coefficient in _ARCSINE[-2::-1]:
         series = series * small + coefficient
-    angle = small.sqrt() * series
-    return nw.when(shares <= 0.5).then(angle).otherwise(math.pi / 2 - angle)
+    sign = nw.when(shares <= 0.5).then(1.0).otherwise(-1.0)
+    return (1.0 - sign) * (math.pi / 4) + sign * small.sqrt() * series
 
 
 def _arcsine_series(degree: int = 18) -> list[float]:

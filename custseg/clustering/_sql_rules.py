@@ -9,13 +9,24 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cluster import KMeans as PlainKMeans
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import Pipeline
 
 from custseg._engine import one_if
-from custseg.clustering._sql_encoder import Problem, add_up, rescale
+from custseg.clustering._cells import ROLES
+from custseg.clustering._sql_encoder import (
+    Encoding,
+    Problem,
+    Schema,
+    add_up,
+    ask,
+    encode,
+    rescale,
+)
 from custseg.clustering._ties import likeliest_bound, nearest_bound
+from custseg.clustering.kmeans import KMeans
 from custseg.clustering.kmodes import KModes
 from custseg.clustering.kprototypes import KPrototypes
 from custseg.clustering.rules import RFMRules
@@ -38,15 +49,52 @@ class Rule:
     steps
         Columns to add one step after the other, each from those before; the first from the encoded
         matrix, ``x0``, ``x1``, ...
-    label
-        From the columns of the last step: the label that the algorithm gives.
+    labels
+        From the columns of the last step: for each label of the algorithm where it holds, unless
+        one before it does.
     problems
         From the encoded matrix: where `predict` refuses, and why.
     """
 
     steps: list[Step]
-    label: nw.Expr
+    labels: list[nw.Expr]
     problems: Sequence[Problem] = ()
+
+
+def plan(
+    encoder: Any, estimator: Any, variables: Sequence[Any], schema: Schema
+) -> tuple[Encoding, Rule]:
+    """Return what a model does with a table: the encoding, and the rule over what it gives.
+
+    Parameters
+    ----------
+    encoder, estimator
+        As fitted.
+    variables
+        The columns that they were fitted on, in order.
+    schema
+        Column to type, of the table.
+
+    Raises
+    ------
+    DataError
+        If a column is of another type than in the fit.
+    ParameterError
+        If the encoder or the estimator cannot be expressed.
+    """
+    if takes_table(estimator):
+        if isinstance(estimator, TreeRules):
+            encoding = ask(estimator.questions_, schema)
+        else:
+            encoding = encode(None, list(estimator.columns or ROLES), schema)
+    else:
+        encoding = encode(encoder, variables, schema)
+    return encoding, rule(estimator, len(encoding.encoded))
+
+
+def takes_table(estimator: Any) -> bool:
+    """Return whether rules were learned from a table as it is, not from an encoded matrix."""
+    return isinstance(estimator, RFMRules | TreeRules) and hasattr(estimator, "feature_names_in_")
 
 
 @singledispatch
@@ -73,8 +121,9 @@ def rule(estimator: Any, n_columns: int) -> Rule:  # noqa: ARG001
 
 
 @rule.register(KMeans)
+@rule.register(PlainKMeans)
 @rule.register(MiniBatchKMeans)
-def _(estimator: KMeans | MiniBatchKMeans, n_columns: int) -> Rule:
+def _(estimator: KMeans | PlainKMeans | MiniBatchKMeans, n_columns: int) -> Rule:
     return nearest([_squared_distance(c, n_columns) for c in estimator.cluster_centers_])
 
 
@@ -105,7 +154,8 @@ def _(estimator: KModes | KPrototypes, n_columns: int) -> Rule:
 
 @rule.register
 def _(estimator: RFMRules, n_columns: int) -> Rule:  # noqa: ARG001
-    columns = estimator.columns or range(3)
+    whole = takes_table(estimator) or estimator.columns is None
+    columns = range(3) if whole else estimator.columns
     recency, frequency, monetary = (
         add_up([one_if(nw.col(f"x{i}") > float(bound)) for bound in bounds])
         for i, bounds in zip(columns, estimator.bounds_, strict=True)
@@ -116,19 +166,29 @@ def _(estimator: RFMRules, n_columns: int) -> Rule:  # noqa: ARG001
         place = place * n_monetary + monetary
     labels = estimator.grid_.ravel()
     cells = [np.flatnonzero(labels == label).tolist() for label in range(labels.max() + 1)]
-    return Rule([{"place": place}], first([nw.col("place").is_in(cell) for cell in cells]))
+    return Rule([{"place": place}], [nw.col("place").is_in(cell) for cell in cells])
 
 
 @rule.register
 def _(estimator: TreeRules, n_columns: int) -> Rule:  # noqa: ARG001
-    leaves = []
-    for path in estimator.tree_.paths().values():
-        steps = [nw.lit(value=True)]
-        for question, cut, at_most in path:
-            answer = nw.col(estimator.questions_[question].column).fill_null(-inf)
-            steps.append(answer <= cut if at_most else answer > cut)
-        leaves.append(nw.all_horizontal(*steps, ignore_nulls=False))
-    return Rule([], first(leaves))
+    def holds(question: int, cut: float, *, at_most: bool) -> nw.Expr:
+        asked = str(estimator.questions_[question].column)
+        answer = nw.col(f"x{question}" if takes_table(estimator) else asked)
+        if cut == -inf:
+            return answer.is_null() if at_most else ~answer.is_null()
+        if not at_most:
+            return (answer > cut).fill_null(value=False)
+        return (answer <= cut).fill_null(value=True)
+
+    leaves = [
+        nw.all_horizontal(
+            nw.lit(value=True),
+            *(holds(question, cut, at_most=at_most) for question, cut, at_most in path),
+            ignore_nulls=False,
+        )
+        for path in estimator.tree_.paths().values()
+    ]
+    return Rule([], leaves)
 
 
 @rule.register
@@ -148,7 +208,7 @@ def nearest(distances: Sequence[nw.Expr]) -> Rule:
     near = [nw.col(name) <= nw.col("bound") for name in names]
     bound = nearest_bound([nw.col(name) for name in names])
     steps = [dict(zip(names, distances, strict=True)), {"bound": bound}]
-    return Rule(steps, first(near))
+    return Rule(steps, near)
 
 
 def likeliest(steps: list[Step], log_probabilities: Sequence[nw.Expr]) -> Rule:
@@ -157,12 +217,7 @@ def likeliest(steps: list[Step], log_probabilities: Sequence[nw.Expr]) -> Rule:
     likely = [nw.col(name) >= nw.col("bound") for name in names]
     bound = likeliest_bound([nw.col(name) for name in names])
     densities = dict(zip(names, log_probabilities, strict=True))
-    return Rule([*steps, densities, {"bound": bound}], first(likely))
-
-
-def first(conditions: Sequence[nw.Expr]) -> nw.Expr:
-    """Return the position of the first condition that holds; missing where none does."""
-    return nw.coalesce(*[nw.when(holds).then(place) for place, holds in enumerate(conditions)])
+    return Rule([*steps, densities, {"bound": bound}], likely)
 
 
 def _squared_distance(center: Matrix, n_columns: int) -> nw.Expr:

@@ -7,9 +7,11 @@ from typing import Any
 import narwhals as nw
 
 from custseg._engine import to_lazy
-from custseg.clustering._sql_encoder import encode
-from custseg.clustering._sql_rules import rule
+from custseg.clustering._sql_rules import plan
 from custseg.errors import check_columns
+
+_NOBODYS = ""
+"""What stands for a label that is no segment's until the last step."""
 
 
 def assign_in(
@@ -49,8 +51,7 @@ def assign_in(
     schema = frame.collect_schema()
     needed = [customer_id, *(str(name) for name in variables)]
     check_columns(schema.names(), needed, where="the table")
-    encoding = encode(encoder, variables, schema)
-    assignment = rule(estimator, len(encoding.encoded))
+    encoding, assignment = plan(encoder, estimator, variables, schema)
 
     nobody = (nw.col("customer_id").is_null(), f"{customer_id} is missing")
     problems = [nw.when(at).then(nw.lit(why)) for at, why in (nobody, *encoding.problems)]
@@ -61,9 +62,13 @@ def assign_in(
         frame = frame.with_columns(problem=nw.coalesce("problem", *more))
     for step in assignment.steps:
         frame = frame.with_columns(**step)
-    frame = frame.select("customer_id", "problem", label=assignment.label)
-    named = [nw.when(nw.col("label") == label).then(nw.lit(name)) for label, name in names.items()]
-    segment = nw.when(nw.col("problem").is_null()).then(nw.coalesce(*named))
+    found = [
+        nw.when(holds).then(nw.lit(names.get(label, _NOBODYS)))
+        for label, holds in enumerate(assignment.labels)
+    ]
+    named = nw.when(nw.col("problem").is_null()).then(nw.coalesce(*found))
+    frame = frame.select("customer_id", "problem", segment=named)
+    segment = nw.when(nw.col("segment") != _NOBODYS).then(nw.col("segment"))
     return _as_given(frame.select("customer_id", segment=segment, problem="problem"), table)
 
 
