@@ -18,6 +18,7 @@ from sklearn.cluster import (
 )
 from sklearn.cluster import KMeans as PlainKMeans
 from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import Pipeline
 
 from custseg.clustering._ties import first_likeliest, first_nearest
 from custseg.errors import ParameterError, check_number, check_option
@@ -55,9 +56,11 @@ class Algorithm:
         What it works on, which decides what ``encoder="auto"`` means: ``"numbers"``: the matrix of
         `custseg.features.Encoder`; that of `custseg.features.MixedEncoder` with ``"levels"``: every
         column as codes; ``"mixed"``: numbers standardised, categories as codes; ``"gower"``:
-        numbers over their range; ``"items"``: ordinal levels as codes too; ``"raw"``: no encoder.
+        numbers over their range; ``"items"``: ordinal levels as codes too; ``"raw"``: the table.
     needs_n_segments
         Whether the number of segments has to be given.
+    variables
+        The columns that it works on where none are named.
     settings
         From the number of customers to parameters that depend on it.
     """
@@ -67,6 +70,7 @@ class Algorithm:
     reference: str
     takes: str = "numbers"
     needs_n_segments: bool = True
+    variables: tuple[str, ...] = ()
     settings: Callable[[int], Mapping[str, Any]] = field(default=lambda _: {}, repr=False)
 
 
@@ -98,6 +102,24 @@ def _latent_class(n_segments: int, seed: int) -> Any:
     from custseg.clustering.latent_class import LatentClass
 
     return LatentClass(n_segments, random_state=seed)
+
+
+def _rfm_rules(*_: int) -> Any:
+    from custseg.clustering.rules import RFMRules
+
+    return RFMRules()
+
+
+def _tree_rules(n_segments: int, seed: int) -> Any:
+    from custseg.clustering.tree_rules import TreeRules
+
+    return TreeRules(n_segments, random_state=seed)
+
+
+def _consensus(n_segments: int, seed: int) -> Any:
+    from custseg.clustering.consensus import Consensus
+
+    return Consensus(n_segments, random_state=seed)
 
 
 ALGORITHMS: Mapping[str, Algorithm] = {
@@ -180,6 +202,25 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         "Lazarsfeld & Henry (1968); Vermunt & Magidson (2002).",
         takes="items",
     ),
+    "rfm_rules": Algorithm(
+        _rfm_rules,
+        "Segments as named cells of the scores for recency, frequency and monetary value.",
+        "Hughes (1994), Strategic Database Marketing.",
+        takes="raw",
+        needs_n_segments=False,
+        variables=("recency", "frequency", "monetary"),
+    ),
+    "tree_rules": Algorithm(
+        _tree_rules,
+        "Segments as the leaves of a tree of questions, as alike within as the questions allow.",
+        "Dasgupta, Frost, Moshkovitz & Rashtchian (2020), ICML.",
+        takes="raw",
+    ),
+    "consensus": Algorithm(
+        _consensus,
+        "Segments on which thirty runs of k-means, each on its own resample, agree most.",
+        "Dimitriadou, Weingessel & Hornik (2002), IJPRAI 16(7).",
+    ),
 }
 
 _OWN = {
@@ -187,6 +228,8 @@ _OWN = {
     "KPrototypes": "kprototypes",
     "KMedoids": "kmedoids",
     "LatentClass": "latent_class",
+    "RFMRules": "rfm_rules",
+    "TreeRules": "tree_rules",
 }
 """The classes that take other things than numbers, and their entry."""
 
@@ -274,6 +317,13 @@ def reseed(estimator: Any, seed: int, *, keep: bool = False) -> Any:
     return estimator.set_params(**dict.fromkeys(names, seed)) if names else estimator
 
 
+def own_variables(estimator: Any) -> list[Any] | None:
+    """Return the columns that a clusterer works on where none are named; ``None`` for all."""
+    name = _OWN.get(type(estimator).__name__)
+    columns = getattr(estimator, "columns", None) if name == "rfm_rules" else None
+    return list(columns or (ALGORITHMS[name].variables if name else ())) or None
+
+
 def takes(estimator: Any) -> str:
     """Return what a clusterer works on, as in `Algorithm.takes`."""
     name = _OWN.get(type(estimator).__name__)
@@ -355,7 +405,7 @@ def predicted(estimator: Any, matrix: Matrix) -> Labels:
         return first_nearest(cdist(matrix, estimator.cluster_centers_, "sqeuclidean"))
     if hasattr(estimator, "predict_proba"):
         return first_likeliest(estimator.predict_proba(matrix))
-    if type(estimator).__name__ in _OWN:
+    if type(estimator).__name__ in ("KModes", "KPrototypes", "KMedoids"):
         return first_nearest(estimator.transform(matrix))
     if not hasattr(estimator, "predict"):
         raise ParameterError(
@@ -365,8 +415,23 @@ def predicted(estimator: Any, matrix: Matrix) -> Labels:
     return np.asarray(estimator.predict(matrix))
 
 
+def last_step(estimator: Any) -> Any:
+    """Return the last step of a pipeline, another clusterer as it is."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator[-1]
+    return estimator
+
+
+def has_rule(estimator: Any) -> bool:
+    """Return whether a fitted clusterer has a rule of its own for new customers."""
+    runs = getattr(estimator, "runs_", None)  # a consensus has the rules of its members
+    if runs is not None:
+        return any(hasattr(run.estimator, "predict") for run in runs)
+    return hasattr(estimator, "predict")
+
+
 def training_labels(estimator: Any, matrix: Matrix) -> Labels:
     """Return the label of each row that the estimator was fitted on."""
-    if hasattr(estimator, "predict"):
+    if has_rule(estimator):
         return predicted(estimator, matrix)
-    return np.asarray(estimator.labels_)
+    return np.asarray(last_step(estimator).labels_)
