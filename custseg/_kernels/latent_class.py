@@ -1,4 +1,4 @@
-"""The steps of EM for latent classes, compiled, without the interpreter's lock: starts run in threads.
+"""The steps of EM for latent classes, compiled, without the interpreter's lock.
 
 Customers come as distinct rows with counts; numbers are standardised, and NaN where missing.
 
@@ -26,6 +26,56 @@ NEWTON = 3
 
 
 @njit(cache=True, nogil=True)
+def _logarithms(theta: Matrix, end: int, logs: Matrix) -> None:
+    """Put what a row adds up into `logs`: logs of probabilities; factors of normal densities."""
+    for c in range(logs.shape[1]):
+        for m in range(end):
+            logs[m, c] = np.log(theta[m, c])
+        logs[end, c] = 0.0
+        for m in range(end + 1, len(logs), 2):
+            logs[m, c] = -0.5 * (LOG_2PI + theta[m, c])
+            logs[m + 1, c] = -0.5 * np.exp(-theta[m, c])
+
+
+@njit(cache=True, nogil=True)
+def _score(
+    i: int, cells: Places, numbers: Matrix, theta: Matrix, logs: Matrix, out: Matrix
+) -> None:
+    """Put the log density of row `i` together with each class into `out`."""
+    end = len(logs) - 2 * numbers.shape[1] - 1
+    for c in range(len(out)):
+        out[c] = logs[0, c]
+    for j in range(cells.shape[1]):
+        for c in range(len(out)):
+            out[c] += logs[cells[i, j], c]
+    for g in range(numbers.shape[1]):
+        value = numbers[i, g]
+        if value == value:
+            m = end + 2 * g
+            for c in range(len(out)):
+                away = value - theta[m, c]
+                out[c] += logs[m + 1, c] + logs[m + 2, c] * away * away
+
+
+@njit(cache=True, nogil=True)
+def _collect(i: int, cells: Places, numbers: Matrix, share: Matrix, sums: Matrix) -> None:
+    """Add row `i`, of whom each class has a share, to `sums`."""
+    place = len(sums) - 3 * numbers.shape[1]
+    for c in range(len(share)):
+        sums[0, c] += share[c]
+    for j in range(cells.shape[1]):
+        for c in range(len(share)):
+            sums[cells[i, j], c] += share[c]
+    for g in range(numbers.shape[1]):
+        value = numbers[i, g]
+        if value == value:
+            for c in range(len(share)):
+                sums[place + 3 * g, c] += share[c]
+                sums[place + 3 * g + 1, c] += share[c] * value
+                sums[place + 3 * g + 2, c] += share[c] * value * value
+
+
+@njit(cache=True, nogil=True)
 def expect(
     cells: Places, numbers: Matrix, counts: Matrix, theta: Matrix, sums: Matrix, joint: Matrix
 ) -> float:
@@ -47,32 +97,16 @@ def expect(
         Rows x classes: receives the log densities of row and class together. May have no rows.
     """
     k = sums.shape[1]
-    n_numbers = numbers.shape[1]
-    end = len(sums) - 3 * n_numbers - 1
-    logs = np.zeros((end + 1 + 2 * n_numbers, k))
-    for c in range(k):
-        for m in range(end):
-            logs[m, c] = np.log(theta[m, c])
-        for g in range(n_numbers):
-            log_variance = theta[end + 2 * g + 1, c]
-            logs[end + 1 + 2 * g, c] = -0.5 * (LOG_2PI + log_variance)
-            logs[end + 2 + 2 * g, c] = -0.5 * np.exp(-log_variance)
-        for m in range(len(sums)):
+    end = len(sums) - 3 * numbers.shape[1] - 1
+    logs = np.empty((end + 1 + 2 * numbers.shape[1], k))
+    _logarithms(theta, end, logs)
+    for m in range(len(sums)):
+        for c in range(k):
             sums[m, c] = 0.0
     share = np.empty(k)
     total = 0.0
     for i in range(len(counts)):
-        for c in range(k):
-            share[c] = logs[0, c]
-        for j in range(cells.shape[1]):
-            for c in range(k):
-                share[c] += logs[cells[i, j], c]
-        for g in range(n_numbers):
-            value = numbers[i, g]
-            if value == value:
-                for c in range(k):
-                    away = value - theta[end + 2 * g, c]
-                    share[c] += logs[end + 1 + 2 * g, c] + logs[end + 2 + 2 * g, c] * away * away
+        _score(i, cells, numbers, theta, logs, share)
         largest = share[0]
         for c in range(1, k):
             largest = max(largest, share[c])
@@ -85,17 +119,7 @@ def expect(
         total += counts[i] * (largest + np.log(mass))
         for c in range(k):
             share[c] *= counts[i] / mass
-            sums[0, c] += share[c]
-        for j in range(cells.shape[1]):
-            for c in range(k):
-                sums[cells[i, j], c] += share[c]
-        for g in range(n_numbers):
-            value = numbers[i, g]
-            if value == value:
-                for c in range(k):
-                    sums[end + 1 + 3 * g, c] += share[c]
-                    sums[end + 2 + 3 * g, c] += share[c] * value
-                    sums[end + 3 + 3 * g, c] += share[c] * value * value
+        _collect(i, cells, numbers, share, sums)
     return total
 
 
@@ -208,7 +232,7 @@ def _ordinal(scores: Matrix, slopes: Matrix, counts: Matrix, own: Matrix) -> Non
         for a in range(len(step)):
             length = min(length, 5.0 / max(abs(step[a]), 1.0))
         change = length
-        for halving in range(12):
+        for _halving in range(12):
             for m in range(1, n):
                 own[m, k] += change * step[m - 1]
             for c in range(1, k):

@@ -133,7 +133,7 @@ def begin(rows: Rows, layout: Layout, k: int, rng: np.random.Generator) -> Matri
 def in_order(theta: Matrix, layout: Layout) -> Matrix:
     """Return a solution with its classes by decreasing weight, ties by their probabilities."""
     order = np.lexsort((*theta[1:, :-1][::-1], -theta[0, :-1]))
-    theta = np.ascontiguousarray(np.column_stack([theta[:, order], theta[:, -1]]))
+    theta = np.column_stack([theta[:, order], theta[:, -1]])
     for low, high, slopes in layout.items.tolist():
         if slopes:
             first = theta[slopes, 0]
@@ -144,6 +144,7 @@ def in_order(theta: Matrix, layout: Layout) -> Matrix:
 
 def densities(rows: Rows, layout: Layout, theta: Matrix) -> tuple[float, Matrix]:
     """Return the log likelihood, and the log density of every row with every class."""
+    theta = np.require(theta, requirements=["C", "W"])
     joint = np.empty((len(rows.counts), theta.shape[1] - 1))
     return expect(*rows, theta, _empty_sums(layout, theta), joint), joint
 
@@ -152,4 +153,3 @@ def posterior(joint: Matrix) -> Matrix:
     """Return the probability of every class for every row."""
     shares = np.exp(joint - joint.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)
-

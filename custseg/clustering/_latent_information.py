@@ -92,7 +92,7 @@ def blocks(rows: Rows, posterior: Matrix) -> Iterator[tuple[Rows, Matrix]]:
     """Yield the rows and their posterior in parts that fit into the processor's memory."""
     for low in range(0, len(rows.counts), BLOCK):
         part = slice(low, low + BLOCK)
-        yield Rows(*(column[part] for column in rows)), posterior[part]
+        yield Rows(rows.cells[part], rows.numbers[part], rows.counts[part]), posterior[part]
 
 
 def information(rows: Rows, layout: Layout, theta: Matrix, posterior: Matrix) -> Matrix:
@@ -122,7 +122,7 @@ def _spread(shares: Matrix) -> Matrix:
 
 
 def _complete(rows: Rows, layout: Layout, theta: Matrix, c: int, expected: Matrix) -> Matrix:
-    """Return the information of the answers about the features of a class whose members are known."""
+    """Return the information about the features of a class, were its members known."""
     end = layout.end
     size = end + 2 * len(layout.numbers)
     found = np.zeros((size, size))

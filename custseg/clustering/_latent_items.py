@@ -1,4 +1,4 @@
-"""The items of latent classes: what each column is, its levels, and rows as the kernel takes them."""
+"""The items of latent classes: what each column is, and rows as the kernel takes them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -91,8 +91,8 @@ def read_kinds(frame: pd.DataFrame, items: Mapping[Any, str] | None) -> dict[Any
 def _column(key: Any, names: Sequence[Any]) -> Any:
     if key in names:
         return key
-    if isinstance(key, (int, np.integer)) and 0 <= key < len(names):
-        return names[key]
+    if isinstance(key, int | np.integer) and 0 <= key < len(names):
+        return names[int(key)]
     raise ColumnError(
         f"items names {key!r}, which is neither a column nor a position below {len(names)}. The "
         f"columns are: {', '.join(repr(name) for name in names[:30])}."
@@ -130,9 +130,9 @@ def learn_levels(frame: pd.DataFrame, kinds: Mapping[Any, str]) -> dict[Any, lis
         if len(found) > MOST_LEVELS:
             raise DataError(
                 f"column {name!r} is {kind}, but has {len(found):,} levels, for example "
-                f"{found[0]!r}; at most {MOST_LEVELS} can be told apart by their frequencies. Group "
-                f"its levels, leave it out, or say that it is a number: items={{{name!r}: "
-                "'gaussian'}."
+                f"{found[0]!r}; at most {MOST_LEVELS} can be told apart by their frequencies. "
+                "Group its levels, leave it out, or say that it is a number: "
+                f"items={{{name!r}: 'gaussian'}}."
             )
         levels[name] = [int(level) if _is_whole(level) else level for level in found]
     return levels
@@ -219,7 +219,8 @@ def distinct(cells: Places, numbers: Matrix, weights: Matrix) -> Rows:
         n_keys *= len(values)
     _, first, place = np.unique(key, return_index=True, return_inverse=True)
     rising = np.argsort(weights, kind="stable")
-    return Rows(cells[first], numbers[first], np.bincount(place[rising], weights[rising]))
+    counts = np.bincount(place[rising], weights[rising]).astype(float)
+    return Rows(cells[first], numbers[first], counts)
 
 
 def moments(numbers: Matrix, counts: Matrix) -> tuple[Matrix, Matrix]:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 EDGE = 1e-5
 """A probability nearer to 0 or 1 than this stands at the boundary, and has no standard error."""
+RULE_OF_THUMB = (
+    "a rule of thumb, not a test: the estimates were made from the same pairs, so that values run "
+    "below those of a chi-squared divided by its degrees of freedom."
+)
 Z = float(norm.isf(0.025))
 
 
@@ -31,21 +35,17 @@ def level_table(
     se = np.where(np.minimum(p, 1 - p) < EDGE, np.nan, errors[1 : layout.end].ravel())
     inside = np.clip(p, EDGE, 1 - EDGE)
     half = Z * se / (inside * (1 - inside))
-    sizes = [len(levels) for levels in layout.levels]
-    names = pd.Series(list(layout.names), dtype=object).repeat(np.multiply(sizes, k))
-    return pd.DataFrame(
-        {
-            "item": names.to_numpy(),
-            "kind": names.map(kinds).to_numpy(dtype=object),
-            "level": pd.Series(
-                [level for levels in layout.levels for level in levels], dtype=object
-            ).repeat(k).to_numpy(),
-            "class": np.tile(np.arange(k), sum(sizes)),
-            "probability": p,
-            "se": se,
-            "ci_low": expit(logit(inside) - half),
-            "ci_high": expit(logit(inside) + half),
-        }
+    named = [
+        (name, kinds[name], level, c)
+        for name, levels in zip(layout.names, layout.levels, strict=True)
+        for level in levels
+        for c in range(k)
+    ]
+    return pd.DataFrame(named, columns=["item", "kind", "level", "class"]).assign(
+        probability=p,
+        se=se,
+        ci_low=expit(logit(inside) - half),
+        ci_high=expit(logit(inside) + half),
     )
 
 
@@ -156,9 +156,11 @@ class ClassProfiles(Result):
         table = self.to_frame()
         levels = table.groupby("item", sort=False)["level"]
         other = (levels.transform("nunique") == 2) & (table["level"] == levels.transform("first"))
-        wide = table[~other].pivot_table(
-            "estimate", ["item", "level"], "class", sort=False, observed=True
-        ).set_axis([f"class {c}" for c in range(len(self.weights))], axis=1)
+        wide = (
+            table[~other]
+            .pivot_table("estimate", ["item", "level"], "class", sort=False, observed=True)
+            .set_axis([f"class {c}" for c in range(len(self.weights))], axis=1)
+        )
         weights = pd.DataFrame(
             [self.weights],
             pd.MultiIndex.from_tuples([("(weight)", "")], names=wide.index.names),
@@ -190,7 +192,7 @@ def profile_notes(model: "LatentClass") -> tuple[str, ...]:
     floor = int(model.item_means_["at_floor"].sum())
     if floor:
         notes.append(
-            f"{floor} variances stand at their floor: classes of customers with nearly equal values."
+            f"{floor} variances stand at their floor: classes of customers with nearly one value."
         )
     if model.df_ == model.df_ and model.df_ < 0:
         notes.append(
@@ -215,10 +217,7 @@ class BivariateResiduals(Result):
     """
 
     pairs: pd.DataFrame
-    notes: Sequence[str] = (
-        "a rule of thumb, not a test: the estimates were made from the same pairs, so that values "
-        "run below those of a chi-squared divided by its degrees of freedom.",
-    )
+    notes: Sequence[str] = (RULE_OF_THUMB,)
     _picture: ClassVar[str] = "clustering.bivariate_residuals"
 
     def to_frame(self) -> pd.DataFrame:

@@ -142,8 +142,8 @@ def level_shares(levels: Matrix, known: Classification) -> Root:
 def multinomial_logit(design: Matrix, known: Classification, correction: str) -> Root:
     """Return the coefficients of class membership on a design, classes 1, 2, ... against class 0.
 
-    Flattened, class by class. With ``"ml"`` the likelihood of the assigned class is maximised, given
-    the table; else that of the memberships.
+    Flattened, class by class. With ``"ml"`` the likelihood of the assigned class is maximised,
+    given the table; else that of the memberships.
     """
     k, q = len(known.table), design.shape[1]
 

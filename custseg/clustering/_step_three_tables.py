@@ -32,9 +32,7 @@ def describe_outcome(
     """
     m = len(levels)
     every = [(c, one) for c in range(k) for one in levels]
-    estimates = _intervals(
-        pd.DataFrame(every, columns=["class", "level"]), "estimate", root, level
-    )
+    estimates = _intervals(pd.DataFrame(every, columns=["class", "level"]), "estimate", root, level)
     told = range(m) if m > 2 else range(m - 1, m)
     pairs = [(a, b, j) for a, b in combinations(range(k), 2) for j in told]
     contrasts = np.zeros((len(pairs), k * m))

@@ -100,8 +100,8 @@ class LatentClass(ClusterMixin, BaseEstimator):
     n_parameters_ : int
         The number of free parameters.
     aic_, bic_, sabic_, icl_ : float
-        Smaller is better: Akaike's, Schwarz's, Sclove's sample-size adjusted criterion, and BIC plus
-        twice the entropy of the memberships.
+        Smaller is better: Akaike's, Schwarz's, Sclove's sample-size adjusted criterion, and BIC
+        plus twice the entropy of the memberships.
     entropy_ : float
         Relative entropy: 1 where memberships are certain, 0 where they are as good as unknown.
     df_, g2_, x2_ : float
@@ -129,16 +129,22 @@ class LatentClass(ClusterMixin, BaseEstimator):
 
     Examples
     --------
+    >>> rng = np.random.default_rng(0)
+    >>> fan = rng.random(300) < 0.4
     >>> answers = pd.DataFrame({
-    ...     "cheap": ["yes"] * 40 + ["no"] * 20 + ["yes"] * 10,
-    ...     "tasty": ["no"] * 35 + ["yes"] * 25 + ["no"] * 10,
-    ...     "healthy": ["no"] * 40 + ["yes"] * 18 + ["no"] * 12,
+    ...     "cheap": np.where(rng.random(300) < np.where(fan, 0.9, 0.3), "yes", "no"),
+    ...     "tasty": np.where(rng.random(300) < np.where(fan, 0.8, 0.2), "yes", "no"),
+    ...     "visits": rng.normal(np.where(fan, 12, 4), 2),
     ... })
     >>> model = LatentClass(n_classes=2, random_state=0).fit(answers)
-    >>> model.class_weights_.round(2)
-    array([0.72, 0.28])
-    >>> model.predict(answers.head(2)), round(model.bic_, 1)
-    (array([0, 0]), 205.4)
+    >>> model.class_weights_.round(2), model.items_
+    (array([0.66, 0.34]), {'cheap': 'nominal', 'tasty': 'nominal', 'visits': 'gaussian'})
+    >>> model.item_means_[["item", "class", "mean", "se"]].round(1)
+         item  class  mean   se
+    0  visits      0   3.8  0.1
+    1  visits      1  12.1  0.2
+    >>> model.predict(answers.head(3)), fan[:3]
+    (array([0, 1, 1]), array([False,  True,  True]))
     """
 
     def __init__(
@@ -294,9 +300,7 @@ class LatentClass(ClusterMixin, BaseEstimator):
     def item_means_(self) -> pd.DataFrame:
         """Mean and standard deviation of every gaussian item in every class."""
         check_is_fitted(self)
-        return number_table(
-            self._layout(), self._theta, self._errors, self._means, self._scales
-        )
+        return number_table(self._layout(), self._theta, self._errors, self._means, self._scales)
 
     def predict_proba(self, X: "pd.DataFrame | ArrayLike") -> NDArray[np.float64]:
         """Return the probability of every class for every customer.
@@ -392,14 +396,14 @@ class LatentClass(ClusterMixin, BaseEstimator):
             f"{self.entropy_:.2f}; reached from {best} of {len(self.log_likelihoods_)} starts."
         )
 
-    def _rows(
-        self, X: "pd.DataFrame | ArrayLike", sample_weight: ArrayLike | None = None
-    ) -> Rows:
+    def _rows(self, X: "pd.DataFrame | ArrayLike", sample_weight: ArrayLike | None = None) -> Rows:
         check_is_fitted(self)
         frame = open_table(self, X, reset=False).infer_objects()
         frame.columns = pd.Index(list(self.items_))
         values = read_numbers(frame, self._gaussian())
-        return Rows(place_cells(frame, self.levels_), values, read_weights(sample_weight, len(frame)))
+        return Rows(
+            place_cells(frame, self.levels_), values, read_weights(sample_weight, len(frame))
+        )
 
     def _posterior(self, cells: Places, values: Matrix) -> Matrix:
         rows = Rows(cells, self._standardised(values), np.ones(len(cells)))

@@ -94,7 +94,7 @@ class ThreeStep(Result):
         shown, of = self.estimates, "mean of"
         if self.kind == "share":
             last = shown["level"].iloc[-1]
-            shown, of = shown[shown["level"] == last], f"share of {last!r} in"
+            shown, of = shown[shown["level"] == last], f"share of {last} in"
         low, high = shown["estimate"].idxmin(), shown["estimate"].idxmax()
         return (
             f"the {of} {self.name} runs from {format_number(shown['estimate'][low])} in class "
@@ -184,14 +184,14 @@ def three_step(
     >>> from custseg.clustering import LatentClass
     >>> rng = np.random.default_rng(0)
     >>> truth = rng.permutation(np.repeat([0, 1], [300, 200]))
-    >>> answers = rng.random((500, 5)) < np.where(truth, 0.8, 0.2)[:, None]
+    >>> answers = rng.random((500, 8)) < np.where(truth, 0.8, 0.2)[:, None]
     >>> spend = rng.normal(np.where(truth, 50, 20), 10)
     >>> model = LatentClass(2, random_state=0).fit(answers)
     >>> found = three_step(model, answers, outcome=spend)
     >>> found.to_frame()[["class", "estimate", "se"]].round(1)
        class  estimate   se
-    0      0      20.2  0.7
-    1      1      50.3  0.9
+    0      0      20.0  0.7
+    1      1      50.7  0.8
     """
     check_option(correction, "correction", CORRECTIONS)
     check_number(level, "level", gt=0, lt=1)
@@ -270,9 +270,7 @@ def _check_names(frame: pd.DataFrame, model: "LatentClass", *, what: str) -> Non
         )
 
 
-def _notes(
-    model: "LatentClass", known: Classification, correction: str, aside: int
-) -> list[str]:
+def _notes(model: "LatentClass", known: Classification, correction: str, aside: int) -> list[str]:
     notes = []
     if aside:
         notes.append(
@@ -299,18 +297,15 @@ def _outcome(
         plain = numbers_of(values)
         centre, scale = plain.mean(), plain.std()
         standard = (plain - centre) / scale
-        if correction == "ml":
-            root = normal_means(standard, known)
-        else:
-            root = class_means(standard[:, None], known, correction)
+        column = standard[:, None]
+        normal = correction == "ml"
+        root = normal_means(standard, known) if normal else class_means(column, known, correction)
         root = Root(centre + scale * root.values, scale**2 * root.covariance)
         return describe_outcome(root, [None], len(known.table), str(values.name), level)
     values, levels = _levels(values)
     has = np.eye(len(levels))[places(values, levels)]
-    if correction == "ml":
-        root = level_shares(has, known)
-    else:
-        root = class_means(has, known, correction)
+    by_likelihood = correction == "ml"
+    root = level_shares(has, known) if by_likelihood else class_means(has, known, correction)
     return describe_outcome(root, levels, len(known.table), str(values.name), level)
 
 

@@ -57,7 +57,8 @@ def class_profiles(profiles: "ClassProfiles", *, ax: "Axes | None" = None) -> "A
         for edge in (left, left + 1):
             ax.axvline(edge, color="0.85", linewidth=0.8, zorder=0)
         title = f"class {c}\n{profiles.weights[c]:.0%}"
-        ax.text(left + 0.5, 1.01, title, transform=ax.get_xaxis_transform(), ha="center", va="bottom")
+        above = ax.get_xaxis_transform()
+        ax.text(left + 0.5, 1.01, title, transform=above, ha="center", va="bottom")
     ax.set_yticks(places, labels)
     ax.invert_yaxis()
     ax.set_xticks([c * (1 + GAP) + x for c in range(k) for x in (0, 1)], ["0", "1"] * k)

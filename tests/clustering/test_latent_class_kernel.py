@@ -184,22 +184,17 @@ def test_information_is_the_negative_hessian():
 
     e = np.eye(n) * 2e-3
     numeric = np.array(
-        [
-            [(at(a + b) - at(a - b) - at(b - a) + at(-a - b)) / (4 * 2e-3**2) for b in e]
-            for a in e
-        ]
+        [[(at(a + b) - at(a - b) - at(b - a) + at(-a - b)) / (4 * 2e-3**2) for b in e] for a in e]
     )
     own = information.information(rows, layout, found.theta, found.posterior)
     np.testing.assert_allclose(own, -numeric, atol=2e-5 * np.abs(own).max())
     gradients = information.gradients(layout, found.theta)
     e = np.eye(n) * 1e-6
-    numeric = np.stack(
-        [
-            (moved(layout, found.theta, effects, a) - moved(layout, found.theta, effects, -a)) / 2e-6
-            for a in e
-        ],
-        axis=2,
+    ahead, behind = (
+        np.stack([moved(layout, found.theta, effects, sign * a) for a in e], axis=2)
+        for sign in (1, -1)
     )
+    numeric = (ahead - behind) / 2e-6
     np.testing.assert_allclose(gradients, numeric[: gradients.shape[0], :3], atol=1e-8)
 
 
