@@ -1,6 +1,6 @@
 """How a fitted algorithm assigns customers, as expressions over the encoded matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from math import inf
@@ -25,10 +25,13 @@ from custseg.clustering._sql_encoder import (
     encode,
     rescale,
 )
-from custseg.clustering._ties import likeliest_bound, nearest_bound
+from custseg.clustering._ties import TIE, likeliest_bound, nearest_bound
+from custseg.clustering.algorithms import has_rule
+from custseg.clustering.assignment import Assignment
 from custseg.clustering.kmeans import KMeans
 from custseg.clustering.kmodes import KModes
 from custseg.clustering.kprototypes import KPrototypes
+from custseg.clustering.latent_class import LatentClass
 from custseg.clustering.rules import RFMRules
 from custseg.clustering.tree_rules import TreeRules
 from custseg.errors import ParameterError
@@ -36,7 +39,10 @@ from custseg.errors import ParameterError
 Matrix = NDArray[np.float64]
 Step = dict[str, nw.Expr]
 
-EXPRESSIBLE = ("kmeans", "minibatch_kmeans", "gaussian_mixture")
+EXPRESSIBLE = (
+    *("kmeans", "minibatch_kmeans", "ward", "average", "gaussian_mixture", "spectral", "hdbscan"),
+    *("kmodes", "kprototypes", "latent_class", "rfm_rules", "tree_rules"),
+)
 """The names in the catalogue whose assignment can be expressed."""
 
 
@@ -50,25 +56,26 @@ class Rule:
         Columns to add one step after the other, each from those before; the first from the encoded
         matrix, ``x0``, ``x1``, ...
     labels
-        From the columns of the last step: for each label of the algorithm where it holds, unless
-        one before it does.
+        From the columns of the last step: conditions, of which the first that holds decides, and
+        what each stands for: the label of the algorithm or, after `plan`, the position of the
+        segment, -1 for none.
     problems
         From the encoded matrix: where `predict` refuses, and why.
     """
 
     steps: list[Step]
-    labels: list[nw.Expr]
+    labels: Sequence[tuple[nw.Expr, int]]
     problems: Sequence[Problem] = ()
 
 
 def plan(
-    encoder: Any, estimator: Any, variables: Sequence[Any], schema: Schema
+    encoder: Any, estimator: Any, assignment: Assignment, variables: Sequence[Any], schema: Schema
 ) -> tuple[Encoding, Rule]:
     """Return what a model does with a table: the encoding, and the rule over what it gives.
 
     Parameters
     ----------
-    encoder, estimator
+    encoder, estimator, assignment
         As fitted.
     variables
         The columns that they were fitted on, in order.
@@ -82,14 +89,33 @@ def plan(
     ParameterError
         If the encoder or the estimator cannot be expressed.
     """
-    if takes_table(estimator):
-        if isinstance(estimator, TreeRules):
-            encoding = ask(estimator.questions_, schema)
-        else:
-            encoding = encode(None, list(estimator.columns or ROLES), schema)
-    else:
+    if assignment.square:
+        raise ParameterError(
+            "the model was fitted on dissimilarities, which a warehouse does not hold. Call "
+            "predict with the dissimilarities of new customers from the medoids."
+        )
+    if not takes_table(estimator):
         encoding = encode(encoder, variables, schema)
-    return encoding, rule(estimator, len(encoding.encoded))
+    elif isinstance(estimator, TreeRules):
+        encoding = ask(estimator.questions_, schema)
+    else:
+        encoding = encode(None, list(estimator.columns or ROLES), schema)
+    n_columns, last, steps = len(encoding.encoded), estimator, []
+    while isinstance(last, Pipeline):
+        for _, step in last.steps[:-1]:
+            scale = rescale(None if step == "passthrough" else step)
+            steps.append({f"x{i}": scale(i, nw.col(f"x{i}")) for i in range(n_columns)})
+        last = last[-1]
+    if has_rule(estimator):
+        found = rule(last, n_columns)
+        order = assignment.order.tolist()
+        labels = [
+            (holds, order.index(label) if label in order else -1) for holds, label in found.labels
+        ]
+        found = replace(found, labels=labels)
+    else:
+        found = to_points(assignment, last, n_columns)
+    return encoding, replace(found, steps=[*steps, *found.steps])
 
 
 def takes_table(estimator: Any) -> bool:
@@ -124,7 +150,14 @@ def rule(estimator: Any, n_columns: int) -> Rule:  # noqa: ARG001
 @rule.register(PlainKMeans)
 @rule.register(MiniBatchKMeans)
 def _(estimator: KMeans | PlainKMeans | MiniBatchKMeans, n_columns: int) -> Rule:
-    return nearest([_squared_distance(c, n_columns) for c in estimator.cluster_centers_])
+    centers = estimator.cluster_centers_
+    columns = [nw.col(f"x{i}") for i in range(n_columns)]
+    return nearest(
+        [
+            _squares([x - float(c) for x, c in zip(columns, center, strict=True)])
+            for center in centers
+        ]
+    )
 
 
 @rule.register
@@ -153,9 +186,29 @@ def _(estimator: KModes | KPrototypes, n_columns: int) -> Rule:
 
 
 @rule.register
+def _(estimator: LatentClass, n_columns: int) -> Rule:  # noqa: ARG001
+    levels = estimator.item_probabilities_.groupby(["class", "item"], sort=False)
+    numbers = estimator.item_means_.query("sd > 0").groupby("class")
+    densities = []
+    for c, weight in enumerate(estimator.class_weights_):
+        terms = [nw.lit(float(np.log(weight)))]
+        for item in estimator.levels_:
+            rows = levels.get_group((c, item))
+            found = [
+                nw.when(nw.col(item) == level).then(float(np.log(probability)))
+                for level, probability in zip(rows["level"], rows["probability"], strict=True)
+            ]
+            terms.append(nw.coalesce(*found, nw.lit(0.0)))
+        for row in numbers.get_group(c).itertuples() if c in numbers.groups else ():
+            gap = (nw.col(row.item) - row.mean) / row.sd
+            terms.append((gap * gap * -0.5 - float(np.log(row.sd))).fill_null(0.0))
+        densities.append(add_up(terms))
+    return likeliest([], densities)
+
+
+@rule.register
 def _(estimator: RFMRules, n_columns: int) -> Rule:  # noqa: ARG001
-    whole = takes_table(estimator) or estimator.columns is None
-    columns = range(3) if whole else estimator.columns
+    columns = range(3) if takes_table(estimator) else estimator.columns or range(3)
     recency, frequency, monetary = (
         add_up([one_if(nw.col(f"x{i}") > float(bound)) for bound in bounds])
         for i, bounds in zip(columns, estimator.bounds_, strict=True)
@@ -166,7 +219,7 @@ def _(estimator: RFMRules, n_columns: int) -> Rule:  # noqa: ARG001
         place = place * n_monetary + monetary
     labels = estimator.grid_.ravel()
     cells = [np.flatnonzero(labels == label).tolist() for label in range(labels.max() + 1)]
-    return Rule([{"place": place}], [nw.col("place").is_in(cell) for cell in cells])
+    return Rule([{"place": place}], in_turn([nw.col("place").is_in(cell) for cell in cells]))
 
 
 @rule.register
@@ -188,18 +241,7 @@ def _(estimator: TreeRules, n_columns: int) -> Rule:  # noqa: ARG001
         )
         for path in estimator.tree_.paths().values()
     ]
-    return Rule([], leaves)
-
-
-@rule.register
-def _(estimator: Pipeline, n_columns: int) -> Rule:
-    steps = []
-    for _, step in estimator.steps[:-1]:
-        if step not in (None, "passthrough"):
-            scale = rescale(step)
-            steps.append({f"x{i}": scale(i, nw.col(f"x{i}")) for i in range(n_columns)})
-    last = rule(estimator.steps[-1][1], n_columns)
-    return replace(last, steps=[*steps, *last.steps])
+    return Rule([], in_turn(leaves))
 
 
 def nearest(distances: Sequence[nw.Expr]) -> Rule:
@@ -208,7 +250,7 @@ def nearest(distances: Sequence[nw.Expr]) -> Rule:
     near = [nw.col(name) <= nw.col("bound") for name in names]
     bound = nearest_bound([nw.col(name) for name in names])
     steps = [dict(zip(names, distances, strict=True)), {"bound": bound}]
-    return Rule(steps, near)
+    return Rule(steps, in_turn(near))
 
 
 def likeliest(steps: list[Step], log_probabilities: Sequence[nw.Expr]) -> Rule:
@@ -217,12 +259,61 @@ def likeliest(steps: list[Step], log_probabilities: Sequence[nw.Expr]) -> Rule:
     likely = [nw.col(name) >= nw.col("bound") for name in names]
     bound = likeliest_bound([nw.col(name) for name in names])
     densities = dict(zip(names, log_probabilities, strict=True))
-    return Rule([*steps, densities, {"bound": bound}], likely)
+    return Rule([*steps, densities, {"bound": bound}], in_turn(likely))
 
 
-def _squared_distance(center: Matrix, n_columns: int) -> nw.Expr:
-    gaps = [nw.col(f"x{i}") - float(center[i]) for i in range(n_columns)]
+def to_points(assignment: Assignment, clusterer: Any, n_columns: int) -> Rule:
+    """Return the rule that assigns to the nearest medoid, beyond whose reach is noise.
+
+    Parameters
+    ----------
+    assignment
+        With the medoids and their reach.
+    clusterer
+        Fitted, without a rule of its own, whose metric counts.
+    n_columns
+        The number of encoded columns.
+
+    Raises
+    ------
+    ParameterError
+        If the metric cannot be expressed.
+    """
+    metric = getattr(clusterer, "metric", None) or "euclidean"
+    if metric not in _METRICS or getattr(clusterer, "metric_params", None):
+        raise ParameterError(
+            f"the metric {metric!r} cannot be expressed in a warehouse. These can: "
+            f"{', '.join(repr(name) for name in _METRICS)}. Otherwise fetch the customers in "
+            "batches and call predict."
+        )
+    gaps = [
+        [nw.col(f"x{i}") - float(point[i]) for i in range(n_columns)] for point in assignment.points
+    ]
+    found = nearest([_METRICS[metric](gap) for gap in gaps])
+    if assignment.reach is None:
+        return found
+    labels = []
+    for (holds, label), reach in zip(found.labels, assignment.reach, strict=True):
+        beyond = nw.col(f"d{label}") > float(reach) * (1 + TIE)
+        labels += [(holds & beyond, -1), (holds, label)]
+    return replace(found, labels=labels)
+
+
+def in_turn(conditions: Sequence[nw.Expr]) -> list[tuple[nw.Expr, int]]:
+    """Return conditions with the labels 0, 1, 2, ..."""
+    return [(holds, label) for label, holds in enumerate(conditions)]
+
+
+def _squares(gaps: Sequence[nw.Expr]) -> nw.Expr:
     return add_up([gap * gap for gap in gaps])
+
+
+_METRICS: dict[str, Callable[[Sequence[nw.Expr]], nw.Expr]] = {
+    "euclidean": lambda gaps: _squares(gaps).sqrt(),
+    "manhattan": lambda gaps: add_up([gap.abs() for gap in gaps]),
+    "chebyshev": lambda gaps: nw.max_horizontal(*[gap.abs() for gap in gaps]),
+}
+"""The distances that can be expressed, of the gaps in every column."""
 
 
 def _log_densities(mixture: GaussianMixture, n_columns: int) -> tuple[list[Step], list[nw.Expr]]:

@@ -381,8 +381,9 @@ SegmentationModel(dictionary=...) states it.
             table,
             encoder=self.encoder_,
             estimator=self.estimator_,
+            assignment=self._assignment,
             variables=self.variables_,
-            names=dict(zip(self._order.tolist(), self.names_, strict=True)),
+            names=self.names_,
             customer_id=customer_id,
         )
 

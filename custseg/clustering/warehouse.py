@@ -1,6 +1,6 @@
 """Segments where the customers live: a fitted assignment as expressions that any engine runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,11 @@ import narwhals as nw
 
 from custseg._engine import to_lazy
 from custseg.clustering._sql_rules import plan
+from custseg.clustering.assignment import Assignment
 from custseg.errors import check_columns
 
 _NOBODYS = ""
-"""What stands for a label that is no segment's until the last step."""
+"""What stands for no segment until the last step."""
 
 
 def assign_in(
@@ -19,8 +20,9 @@ def assign_in(
     *,
     encoder: Any,
     estimator: Any,
+    assignment: Assignment,
     variables: Sequence[Any],
-    names: Mapping[int, str],
+    names: Sequence[str],
     customer_id: str,
 ) -> Any:
     """Return the segment of every customer of a table, in the engine where the table is.
@@ -29,12 +31,12 @@ def assign_in(
     ----------
     table
         As in `SegmentationModel.assign_in`.
-    encoder, estimator
+    encoder, estimator, assignment
         As fitted.
     variables
         The columns to segment by, in the order of the fit.
     names
-        From the labels of the estimator to the names of the segments.
+        The names of the segments, in canonical order.
     customer_id
         The column that names customers.
 
@@ -51,25 +53,37 @@ def assign_in(
     schema = frame.collect_schema()
     needed = [customer_id, *(str(name) for name in variables)]
     check_columns(schema.names(), needed, where="the table")
-    encoding, assignment = plan(encoder, estimator, variables, schema)
+    encoding, rule = plan(encoder, estimator, assignment, variables, schema)
 
     nobody = (nw.col("customer_id").is_null(), f"{customer_id} is missing")
     problems = [nw.when(at).then(nw.lit(why)) for at, why in (nobody, *encoding.problems)]
     frame = frame.select(nw.col(customer_id).alias("customer_id"), **encoding.read)
     frame = frame.select("customer_id", problem=nw.coalesce(*problems), **encoding.encoded)
-    if assignment.problems:
-        more = [nw.when(at).then(nw.lit(why)) for at, why in assignment.problems]
+    if rule.problems:
+        more = [nw.when(at).then(nw.lit(why)) for at, why in rule.problems]
         frame = frame.with_columns(problem=nw.coalesce("problem", *more))
-    for step in assignment.steps:
-        frame = frame.with_columns(**step)
+    for step in rule.steps:
+        frame = _apart(frame).with_columns(**step)
+    frame = _apart(frame)
     found = [
-        nw.when(holds).then(nw.lit(names.get(label, _NOBODYS)))
-        for label, holds in enumerate(assignment.labels)
+        nw.when(holds).then(nw.lit(_NOBODYS if place < 0 else names[place]))
+        for holds, place in rule.labels
     ]
     named = nw.when(nw.col("problem").is_null()).then(nw.coalesce(*found))
     frame = frame.select("customer_id", "problem", segment=named)
     segment = nw.when(nw.col("segment") != _NOBODYS).then(nw.col("segment"))
     return _as_given(frame.select("customer_id", segment=segment, problem="problem"), table)
+
+
+def _apart(frame: nw.LazyFrame) -> nw.LazyFrame:
+    """Keep PostgreSQL from writing out a column wherever a later one uses it, which grows fast.
+
+    It does so with every subquery but those with a limit; this one is beyond any number of rows.
+    """
+    native = frame.to_native()
+    if frame.implementation.is_ibis() and native.get_backend().name == "postgres":
+        return nw.from_native(native.limit(2**62))
+    return frame
 
 
 def _as_given(result: nw.LazyFrame, table: Any) -> Any:
