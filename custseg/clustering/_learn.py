@@ -39,7 +39,8 @@ def learn(
     X: "pd.DataFrame | ArrayLike",
     sample_weight: ArrayLike | None,
     *,
-    categorical: Any,
+    categorical: Any = None,
+    every_column: bool = False,
     gamma: float | None,
 ) -> None:
     """Fit an estimator of prototypes: set its attributes.
@@ -53,7 +54,9 @@ def learn(
     sample_weight
         A weight per row; a row of weight 0 only gets a label.
     categorical
-        As in `find_categorical`, or ``"all"``.
+        As in `find_categorical`.
+    every_column
+        Whether all columns are categorical, whatever they hold.
     gamma
         What a level that differs counts; ``None`` for half the mean standard deviation.
     """
@@ -69,7 +72,7 @@ def learn(
     if not weights.all():
         known, mass = frame[weights > 0], weights[weights > 0]
 
-    positions = range(frame.shape[1]) if categorical == "all" else categorical
+    positions = range(frame.shape[1]) if every_column else categorical
     estimator.categorical_ = find_categorical(frame, positions)
     numeric, leveled = split_columns(known, estimator.categorical_)
     found = [find_levels(values) for values in leveled]

@@ -175,7 +175,7 @@ def _codes(table: pd.DataFrame, levels: list[Levels]) -> Codes:
     pairs = [(table.iloc[:, j], known) for j, known in enumerate(levels)]
     codes = [code_levels(values, known) for values, known in pairs]
     strange = [
-        (values[code == len(known)].iloc[0], values.name, known)
+        (values[code == len(known)].tolist()[0], values.name, known)
         for (values, known), code in zip(pairs, codes, strict=True)
         if (code == len(known)).any()
     ]

@@ -139,7 +139,7 @@ class KModes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         ParameterError
             If a parameter is out of bounds, as more clusters than distinct rows.
         """
-        learn(self, X, sample_weight, categorical="all", gamma=1.0)
+        learn(self, X, sample_weight, every_column=True, gamma=1.0)
         return self
 
     def predict(self, X: "pd.DataFrame | ArrayLike") -> NDArray[np.int64]:
