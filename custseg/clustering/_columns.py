@@ -1,5 +1,6 @@
 """Tables in which some columns are categories: numbers, and codes of levels, with gaps in both."""
 
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
@@ -32,10 +33,13 @@ def open_table(estimator: Any, X: "pd.DataFrame | ArrayLike", *, reset: bool) ->
     Raises
     ------
     DataError
-        If there is no row or no column, or complex numbers.
+        If there is no row or no column, a name twice, or complex numbers.
     """
     table = np.array(X, dtype=object) if isinstance(X, list | tuple) else X
     frame = as_frame(table).reset_index(drop=True)
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(f"the column {twice!r} appears twice. Drop or rename one of them.")
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if frame.shape[1] == 0 or len(frame) == 0:
         raise DataError(
@@ -149,12 +153,17 @@ def find_categorical(frame: pd.DataFrame, categorical: Any) -> list[int]:
     ColumnError
         If a name is not a column.
     ParameterError
-        If a position is out of bounds, or a column named twice.
+        If it is neither, a position is out of bounds, or a column named twice.
     """
     if categorical is None:
         frame = frame.infer_objects()
         return [position for position in range(frame.shape[1]) if _holds_levels(frame, position)]
-    named = [categorical] if isinstance(categorical, str | Integral) else list(categorical)
+    named = [categorical] if isinstance(categorical, str | Integral) else categorical
+    if not isinstance(named, Iterable):
+        raise ParameterError(
+            f"categorical is {categorical!r}, but must be names or positions of columns."
+        )
+    named = list(named)
     check_columns(
         frame.columns,
         [name for name in named if not isinstance(name, Integral)],

@@ -295,6 +295,7 @@ TABLE = pd.DataFrame(
         ({"init": "Caos"}, "npx", ["init is 'caos'", "Did you mean 'cao'?"]),
         ({"categorical": [3]}, "npx", ["position 3", "positions 0 to 2"]),
         ({"categorical": [-1]}, "npx", ["position -1"]),
+        ({"categorical": 2.5}, "npx", ["categorical is 2.5", "names or positions"]),
         ({"categorical": ["x", 2]}, "npx", ["names the column 'x' twice"]),
         ({"n_clusters": 5}, "npx", ["n_clusters is 5", "at most 4"]),
         (
@@ -316,6 +317,7 @@ def test_a_bad_parameter_is_named(options, columns, words):
     [
         (TABLE[["n", "x"]], {"categorical": []}, ["column 'x' holds", "'a'", "categorical="]),
         (TABLE, {}, ["column 'day' holds", "categorical="]),
+        (TABLE[["n", "x", "x"]], {}, ["column 'x' appears twice"]),
         (TABLE[["n", "x"]].assign(n=np.inf), {}, ["'n'", "infinite"]),
         (TABLE[["n", "x"]].assign(n=[1e200, 0, 0, 0]), {}, ["'n'", "too large"]),
         (TABLE[["n", "x"]].assign(n=np.nan), {}, ["column 'n' has no value at all"]),
