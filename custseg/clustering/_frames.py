@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
+from sklearn.cluster import Birch
 
 from custseg.errors import check_option
 
 _DTYPES = ("object", "str", "string", "boolean", "Int64", "Float64")
 """The types of columns that are kept as lists."""
+
+_OWNERS = ("custseg", "sklearn")
+"""Whose objects may hold something of every customer of the fit."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,22 @@ class StoredTable:
     is_series: bool = False
 
 
+@dataclass(frozen=True)
+class StoredBirch:
+    """What a Birch knows; it holds its tree in a form that only pickle stores, and needs it not."""
+
+    parts: dict[str, Any]
+
+
 def pack(value: Any, *, without: Collection[str] = ()) -> Any:
     """Return a value with every table in it as plain arrays.
 
     Parameters
     ----------
     value
-        Anything; tables are sought in estimators, dictionaries, lists and tuples.
+        Anything; tables are sought in estimators and what they hold.
     without
-        The attributes of estimators to leave out.
+        The attributes of estimators, and of what they hold, to leave out.
     """
     if isinstance(value, pd.DataFrame):
         columns = [_pack_column(name, values) for name, values in value.items()]
@@ -50,7 +61,8 @@ def pack(value: Any, *, without: Collection[str] = ()) -> Any:
     if isinstance(value, pd.Series):
         column = _pack_column(value.name, value)
         return StoredTable(_pack_column(value.index.name, value.index), [column], is_series=True)
-    return _rebuilt(value, lambda part: pack(part, without=without), without)
+    packed = _rebuilt(value, lambda part: pack(part, without=without), without)
+    return StoredBirch(dict(vars(packed))) if isinstance(packed, Birch) else packed
 
 
 def unpack(value: Any) -> Any:
@@ -62,20 +74,26 @@ def unpack(value: Any) -> Any:
             return columns[0]
         table = pd.DataFrame(dict(enumerate(columns)), index=index)
         return table.set_axis([c.name for c in value.columns], axis=1)
+    if isinstance(value, StoredBirch):
+        birch = Birch()
+        vars(birch).update(unpack(value.parts))
+        return birch
     return _rebuilt(value, unpack)
 
 
 def _rebuilt(value: Any, change: Any, without: Collection[str] = ()) -> Any:
-    """Return a copy of a container or an estimator with its parts changed."""
-    if isinstance(value, BaseEstimator):
-        copy = object.__new__(type(value))
+    """Return a copy of a container, an estimator or an object of it with its parts changed."""
+    kind = type(value)
+    ours = isinstance(value, BaseEstimator) or kind.__module__.split(".")[0] in _OWNERS
+    if ours and hasattr(value, "__dict__") and not isinstance(value, type):
+        copy = object.__new__(kind)
         parts = {name: change(part) for name, part in vars(value).items() if name not in without}
         vars(copy).update(parts)
         return copy
-    if type(value) is dict:
+    if kind is dict:
         return {key: change(part) for key, part in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(change(part) for part in value)
+    if kind in (list, tuple):
+        return kind(change(part) for part in value)
     return value
 
 

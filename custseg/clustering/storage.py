@@ -27,15 +27,22 @@ MAX_BYTES = 2**30
 """What a file may have: a model without its customers comes nowhere near."""
 
 TRUSTED = (
+    "custseg.clustering._frames.StoredBirch",
     "custseg.clustering._frames.StoredColumn",
     "custseg.clustering._frames.StoredTable",
     "custseg.clustering._questions.Question",
+    "custseg.clustering._runs.Run",
+    "custseg.clustering._spaces.GowerSpace",
+    "custseg.clustering._spaces.MetricSpace",
     "custseg.clustering._trees.Tree",
     "custseg.clustering.assignment.Assignment",
     "custseg.clustering.assignment.Ranges",
+    "custseg.clustering.consensus.Consensus",
     "custseg.clustering.kmeans.KMeans",
+    "custseg.clustering.kmedoids.KMedoids",
     "custseg.clustering.kmodes.KModes",
     "custseg.clustering.kprototypes.KPrototypes",
+    "custseg.clustering.latent_class.LatentClass",
     "custseg.clustering.rules.RFMRules",
     "custseg.clustering.tree_rules.TreeRules",
     "custseg.features._treatments.Binary",
@@ -47,18 +54,23 @@ TRUSTED = (
     "custseg.features._treatments.Share",
     "custseg.features.dictionary.Known",
     "custseg.features.encoder.Encoder",
+    "custseg.features.gower.Comparison",
+    "custseg.features.gower.Placed",
     "custseg.features.mixed_encoder.MixedEncoder",
+    "sklearn.cluster._bisect_k_means._BisectingTree",
 )
 """The types that a file may hold besides scikit-learn's estimators, arrays and plain values."""
 
-OF_CUSTOMERS = frozenset(
+LEFT_OUT = frozenset(
     {
         *("labels_", "segments_", "probabilities_", "children_", "distances_", "embedding_"),
-        *("affinity_matrix_", "core_sample_indices_", "ordering_", "reachability_"),
-        *("_single_linkage_tree_", "root_", "dummy_leaf_"),
+        *("affinity_matrix_", "core_sample_indices_", "ordering_", "reachability_", "indices"),
+        *("_single_linkage_tree_", "_raw_data", "root_", "dummy_leaf_", "held_out_", "agreement_"),
+        "_kmeans_single",
     }
 )
-"""The attributes of models and clusterers that say something of each customer of the fit."""
+"""The attributes of models and of what they hold that say something of each customer of the fit, or
+are functions; none is needed to assign others."""
 
 _MEMBERS = ("manifest.json", "model.skops")
 _WRONG = (
@@ -81,7 +93,7 @@ def save_model(
 
     state = {name: value for name, value in vars(model).items() if name != "provenance_"}
     kept = {name: state.pop(name) for name in ("segments_", "labels_") if name in state}
-    packed = {name: pack(value, without=OF_CUSTOMERS) for name, value in state.items()}
+    packed = {name: pack(value, without=LEFT_OUT) for name, value in state.items()}
     if include_segments:
         packed |= {name: pack(value) for name, value in kept.items()}
     try:

@@ -29,15 +29,16 @@ from custseg.errors import (
 from custseg.features import Encoder, describe_columns
 
 KINDS = {
-    "visits": "count",
+    "recency": "numeric",
+    "frequency": "count",
     "monetary": "numeric",
     "discount": "share",
     "region": "nominal",
     "member": "binary",
     "band": "ordinal",
 }
-STORED = ["kmeans", "minibatch_kmeans", "gaussian_mixture", "kmodes", "kprototypes"]
-NUMBERS = ["visits", "monetary", "discount"]
+STORED = list(ALGORITHMS)
+NUMBERS = ["recency", "frequency", "monetary", "discount"]
 LEVELS = ["region", "member", "band"]
 TAKES = {"numbers": NUMBERS, "levels": LEVELS}
 
@@ -49,7 +50,8 @@ def people(n: int = 211, seed: int = 0) -> pd.DataFrame:
     bands = pd.Categorical.from_codes((group + (rng.random(n) < 0.2)) % 3, ["lo", "mid", "hi"])
     return pd.DataFrame(
         {
-            "visits": rng.poisson(2 + 6 * group),
+            "recency": rng.poisson(200 - 60 * group),
+            "frequency": rng.poisson(2 + 6 * group),
             "monetary": rng.lognormal(1 + 2 * group, 0.4),
             "discount": rng.beta(1 + 4 * group, 6).round(3),
             "region": np.array(["North", "<b>South</b>", "East"])[
@@ -66,7 +68,7 @@ def fitted(algorithm: Any = "kmeans", table: pd.DataFrame | None = None, **optio
     takes = ALGORITHMS[algorithm].takes if isinstance(algorithm, str) else "numbers"
     given: dict[str, Any] = {"n_segments": 3, "dictionary": KINDS, "random_state": 0}
     given["variables"] = TAKES.get(takes, list(KINDS))
-    if algorithm == "hdbscan":
+    if algorithm in ("hdbscan", "rfm_rules"):
         del given["n_segments"]
     model = cs.SegmentationModel(algorithm, **(given | options))
     return model.fit(people() if table is None else table)
@@ -208,13 +210,13 @@ def test_the_fingerprint_knows_the_same_table_again(tmp_path):
     table = people()
     known = fitted(table=table).provenance_["fingerprint"]
     shuffled = table.sample(frac=1, random_state=1).assign(other=1)
-    assert fitted(table=shuffled.astype({"visits": float})).provenance_["fingerprint"] == known
+    assert fitted(table=shuffled.astype({"frequency": float})).provenance_["fingerprint"] == known
     table.to_csv(tmp_path / "table.csv")
     read = pd.read_csv(tmp_path / "table.csv", index_col="customer_id")
     assert fitted(table=read).provenance_["fingerprint"] == known
-    changed = table.assign(visits=lambda t: t["visits"] + (t.index == "secret-00007"))
+    changed = table.assign(frequency=lambda t: t["frequency"] + (t.index == "secret-00007"))
     assert fitted(table=changed).provenance_["fingerprint"] != known
-    swapped = table.rename(columns={"visits": "monetary", "monetary": "visits"})
+    swapped = table.rename(columns={"frequency": "monetary", "monetary": "frequency"})
     assert fitted(table=swapped).provenance_["fingerprint"] != known
 
 
@@ -436,12 +438,12 @@ def test_customers_that_lack_a_variable_are_refused(stored):
         cs.load_model(stored).predict(people().drop(columns="monetary"))
 
 
-def test_every_trusted_type_is_one_of_custseg_and_exists():
+def test_every_trusted_type_exists():
     from importlib import import_module
 
     for name in storage.TRUSTED:
         module, _, kind = name.rpartition(".")
-        assert module.startswith("custseg.")
+        assert module.split(".")[0] in ("custseg", "sklearn")
         assert isinstance(getattr(import_module(module), kind), type)
 
 
