@@ -152,7 +152,7 @@ def test_the_correction_removes_the_bias():
 
 @pytest.mark.slow
 def test_intervals_cover_the_truth():
-    found = simulate(1_000, 200, 0.9)
+    found = simulate(1_000, 120, 0.9)
     by = found.groupby(["what", "correction"])
     cover = by["covered"].mean()
     assert cover["mean", "none"] < 0.75
