@@ -52,7 +52,7 @@ class Rows(NamedTuple):
 def _add_lanes(numbers: Matrix, first: int, means: Matrix, c: int, end: int, out: Matrix) -> None:
     """Add the squares of the first `end` differences, a multiple of eight, as NumPy adds them.
 
-    NumPy adds up eight lanes, and puts these together in pairs.
+    Up to 128 numbers, it adds up eight lanes and puts these together in pairs.
     """
     size = len(out)
     lanes = np.zeros((8, size))

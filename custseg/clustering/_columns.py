@@ -36,6 +36,9 @@ def open_table(estimator: Any, X: "pd.DataFrame | ArrayLike", *, reset: bool) ->
         If there is no row or no column, a name twice, or complex numbers.
     """
     table = np.array(X, dtype=object) if isinstance(X, list | tuple) else X
+    if isinstance(table, np.ndarray) and table.ndim == 2 and table.dtype.kind in "OSU":
+        names = [f"x{position}" for position in range(table.shape[1])]
+        table = pd.DataFrame(table, columns=names, dtype=object)  # text need not become Arrow's
     frame = as_frame(table).reset_index(drop=True)
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
