@@ -210,9 +210,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
 
 def _together(matrix: Matrix, weights: Matrix) -> tuple[Matrix, Matrix]:
-    """Return the distinct rows of positive weight, ordered by their bytes, and their weights."""
-    used = weights > 0
-    rows = np.ascontiguousarray(matrix[used] + 0.0)
-    whole = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
-    _, first, place = np.unique(whole, return_index=True, return_inverse=True)
-    return rows[first], np.bincount(place, weights[used]).astype(float)
+    """Return the distinct rows of positive weight, sorted by their values, and their weights."""
+    used = np.flatnonzero(weights > 0)
+    order = used[np.lexsort(matrix[used].T[::-1])]
+    rows = matrix[order]
+    first = np.flatnonzero(np.append(True, (rows[1:] != rows[:-1]).any(axis=1)))
+    return rows[first], np.add.reduceat(weights[order], first)
