@@ -163,7 +163,7 @@ def fit_in_batches(
     customer_id
         The column that names customers.
     batch_size
-        How many customers are held in memory at a time.
+        How many customers are held in memory at a time, 2,048 at least.
     sample_size
         How many the encoder and the starting centres are learned from. The sample also has the
         customer with the least value of each number, and one for each level, so that the encoder
