@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
-from sklearn.cluster import KMeans as PlainKMeans
+from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
@@ -18,7 +18,6 @@ from threadpoolctl import threadpool_limits
 from custseg._kernels.kmeans import kmeans, nearest, trials
 from custseg.clustering._naming import as_codes, canonical_order
 from custseg.clustering.algorithms import predicted, reseed, training_labels
-from custseg.clustering.kmeans import KMeans
 from custseg.evaluation._parallel import run
 
 Matrix = NDArray[np.float64]
@@ -41,8 +40,8 @@ def fit_labels(
     Parameters
     ----------
     estimator
-        A scikit-learn clusterer; it is cloned. k-means runs compiled, with the same number of
-        starts.
+        A scikit-learn clusterer; it is cloned. scikit-learn's k-means runs compiled, with the same
+        number of starts.
     matrix
         Customers x encoded variables.
     counts
@@ -96,10 +95,8 @@ def fit_rule(
 
 
 def _compiled(estimator: Any) -> bool:
-    if type(estimator) is KMeans:
-        return True
     return (
-        type(estimator) is PlainKMeans
+        type(estimator) is KMeans
         and isinstance(estimator.init, str)
         and estimator.init == "k-means++"
     )
@@ -137,9 +134,9 @@ def own_segments(estimator: Any, matrix: Matrix) -> tuple[Labels, int]:
 
 
 def kmeans_centers(
-    estimator: KMeans | PlainKMeans, matrix: Matrix, counts: NDArray[np.integer], seed: int
+    estimator: KMeans, matrix: Matrix, counts: NDArray[np.integer], seed: int
 ) -> Matrix:
-    """Return the centres of compiled k-means, as the estimator's parameters ask for it.
+    """Return the centres of compiled k-means, as scikit-learn's parameters ask for it.
 
     Rows are compared in single precision, centred; single steps never depend on the processor.
     """
@@ -147,8 +144,7 @@ def kmeans_centers(
     drawn = np.flatnonzero(counts)
     if len(drawn) < k:
         raise ValueError(f"a resample holds {len(drawn)} customers, fewer than {k} segments")
-    automatic = 10 if type(estimator) is KMeans else 1
-    starts = automatic if estimator.n_init == "auto" else int(estimator.n_init)
+    starts = 1 if estimator.n_init == "auto" else int(estimator.n_init)
     uniforms = np.random.default_rng(seed).random((starts, k, trials(k)))
     rows = matrix[drawn]
     middle = rows.mean(axis=0)
