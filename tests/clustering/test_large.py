@@ -281,9 +281,14 @@ def test_bad_tables_are_refused(tmp_path):
         fit_on_sample(model(), frame, n_samples=1)
     with pytest.raises(DataError, match="all 5 customers have the same values in 'recency'"):
         fit_in_batches(model(), pd.concat([frame[:1]] * 5).assign(customer_id=range(5)))
-    ibis = pytest.importorskip("ibis")
+
+
+def test_other_engines_are_told_to_write_a_file(tmp_path):
+    path = tmp_path / "customers.parquet"
+    duckdb.from_df(shoppers(50)).write_parquet(str(path))
+    there = pytest.importorskip("ibis").duckdb.connect().read_parquet(path)
     with pytest.raises(DataError, match="is not read in batches"):
-        fit_in_batches(model(), ibis.duckdb.connect().create_table("customers", frame))
+        fit_in_batches(model(), there)
 
 
 def test_blobs_of_a_million_floats_stay_on_disk(tmp_path):
