@@ -63,8 +63,9 @@ def class_profiles(profiles: "ClassProfiles", *, ax: "Axes | None" = None) -> "A
     ax.invert_yaxis()
     ax.set_xticks([c * (1 + GAP) + x for c in range(k) for x in (0, 1)], ["0", "1"] * k)
     ax.set_xlim(-0.03, k * (1 + GAP) - GAP + 0.03)
-    numbers = "; numbers: up to two standard deviations away" if len(profiles.item_means) else ""
-    ax.set_xlabel(f"probability of the answer (tick: all customers{numbers})")
+    numbers = "\nnumbers: the edges are two standard deviations away"
+    words = "probability of the answer (tick: all customers)"
+    ax.set_xlabel(words + (numbers if len(profiles.item_means) else ""))
     ax.tick_params(axis="y", length=0)
     sns.despine(ax=ax, left=True)
     return ax

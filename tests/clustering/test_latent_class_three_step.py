@@ -141,7 +141,7 @@ def simulate(n: int, repeats: int, p: float) -> pd.DataFrame:
 
 
 def test_the_correction_removes_the_bias():
-    found = simulate(1_500, 25, 0.85)
+    found = simulate(1_500, 15, 0.85)
     bias = found.groupby(["what", "correction", "class"])["error"].mean()
     assert bias["mean", "none"][2] < -0.4
     assert bias["share", "none"][2] < -0.06
