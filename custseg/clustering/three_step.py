@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,11 @@ from custseg.clustering._step_three import (
     normal_means,
 )
 from custseg.clustering._step_three_tables import describe_covariates, describe_outcome
+from custseg.clustering.latent_class import LatentClass
 from custseg.errors import ConvergenceError, DataError, ParameterError, check_number, check_option
 from custseg.features._levels import in_order, places, without_order
 from custseg.features._treatments import numbers_of
 from custseg.results import Result, format_number
-
-if TYPE_CHECKING:
-    from custseg.clustering.latent_class import LatentClass
 
 CORRECTIONS = ("bch", "ml", "none")
 ALIKE = 0.01
@@ -112,7 +110,7 @@ def _p(value: float) -> str:
 
 
 def three_step(
-    model: "LatentClass",
+    model: LatentClass,
     X: "pd.DataFrame | ArrayLike",
     *,
     outcome: "pd.Series | ArrayLike | None" = None,
@@ -197,6 +195,10 @@ def three_step(
     check_number(level, "level", gt=0, lt=1)
     if (outcome is None) == (covariates is None):
         raise ParameterError("give either outcome or covariates, and not both.")
+    if not isinstance(model, LatentClass):
+        raise ParameterError(
+            f"model is a {type(model).__name__}, but must be a fitted custseg.clustering.LatentClass."
+        )
     if model.n_classes < 2:
         raise ParameterError("the model has one class: there is nothing that could differ.")
     known = model.classification(X, sample_weight=sample_weight)
@@ -257,7 +259,7 @@ def _beside(given: Any, X: Any, n: int) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _check_names(frame: pd.DataFrame, model: "LatentClass", *, what: str) -> None:
+def _check_names(frame: pd.DataFrame, model: LatentClass, *, what: str) -> None:
     if what == "outcome" and frame.shape[1] != 1:
         raise DataError(f"an outcome is one column, not {frame.shape[1]}. Ask for each by itself.")
     if frame.shape[1] == 0:
@@ -270,7 +272,7 @@ def _check_names(frame: pd.DataFrame, model: "LatentClass", *, what: str) -> Non
         )
 
 
-def _notes(model: "LatentClass", known: Classification, correction: str, aside: int) -> list[str]:
+def _notes(model: LatentClass, known: Classification, correction: str, aside: int) -> list[str]:
     notes = []
     if aside:
         notes.append(

@@ -9,6 +9,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.optimize import minimize
 from scipy.special import logsumexp
+from sklearn.cluster import KMeans
 
 from custseg.clustering.latent_class import LatentClass
 from custseg.clustering.three_step import three_step
@@ -336,6 +337,8 @@ def test_covariates_and_outcomes_that_cannot_be(fitted):
 
 def test_models_that_cannot_be(fitted):
     _, answers, spend, *_ = fitted
+    with pytest.raises(ParameterError, match="model is a KMeans, but must be a fitted"):
+        three_step(KMeans(3), answers, outcome=spend)
     with pytest.raises(ParameterError, match="one class"):
         three_step(LatentClass(1).fit(answers), answers, outcome=spend)
     early = LatentClass(3, max_iter=2, n_init=1, random_state=0).fit(answers)
