@@ -79,11 +79,12 @@ def places(values: pd.Series, levels: Sequence[Any]) -> NDArray[np.int64]:
 def refuse_unknown(values: pd.Series, found: NDArray[np.int64], levels: Sequence[Any]) -> None:
     """Raise `DataError` if a value is none of the levels that were learned."""
     if (found == -2).any():
-        strange = values[found == -2].iloc[0]
+        strange = values[found == -2].tolist()[0]
         shown = ", ".join(repr(level) for level in levels[:6])
+        hint = nearest(strange, levels) if isinstance(strange, str) else ""
         raise DataError(
             f"column {values.name!r} has the value {strange!r}, which was not there when its "
-            f"levels were learned: {shown}.{nearest(strange, levels)} Correct it, or learn again "
+            f"levels were learned: {shown}.{hint} Correct it, or learn again "
             "with these customers."
         )
 

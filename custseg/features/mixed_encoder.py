@@ -280,10 +280,10 @@ MixedEncoder(dictionary=...) states it.
                 f"{rows.shape}."
             )
         values = rows * self.scale_ + self.center_
-        found = {
-            name: pd.Series(treatment.invert(values[:, [position]])).infer_objects()
-            for position, (name, treatment) in enumerate(self.treatments_.items())
-        }
+        found = {}
+        for position, (name, treatment) in enumerate(self.treatments_.items()):
+            column = pd.Series(treatment.invert(values[:, [position]])).infer_objects()
+            found[name] = column.where(~np.isnan(values[:, position]))
         table = pd.DataFrame(found, columns=self.feature_names_in_)
         return table.set_index(X.index) if isinstance(X, pd.DataFrame) else table
 
