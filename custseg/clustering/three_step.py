@@ -197,7 +197,8 @@ def three_step(
         raise ParameterError("give either outcome or covariates, and not both.")
     if not isinstance(model, LatentClass):
         raise ParameterError(
-            f"model is a {type(model).__name__}, but must be a fitted custseg.clustering.LatentClass."
+            f"model is a {type(model).__name__}, but must be a fitted LatentClass of "
+            "custseg.clustering."
         )
     if model.n_classes < 2:
         raise ParameterError("the model has one class: there is nothing that could differ.")
