@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.cluster import KMeans
 from sklearn.utils.validation import has_fit_parameter
 
 from custseg.clustering.algorithms import (
@@ -18,6 +17,7 @@ from custseg.clustering.algorithms import (
     prepare,
     reseed,
 )
+from custseg.clustering.kmeans import KMeans
 from custseg.errors import ParameterError
 
 Matrix = NDArray[np.float64]

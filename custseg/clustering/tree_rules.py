@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.cluster import KMeans
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from custseg.clustering._conditions import rule_words
 from custseg.clustering._inputs import fit_encoder
 from custseg.clustering._questions import Question, answers, condition_words, learn_questions
+from custseg.clustering._runs import distinct_up_to
 from custseg.clustering._targets import Target, beside, judge, read_target
 from custseg.clustering._trees import (
     Tree,
@@ -25,6 +25,7 @@ from custseg.clustering._trees import (
 )
 from custseg.clustering._weights import read_weights
 from custseg.clustering.algorithms import as_seed
+from custseg.clustering.kmeans import KMeans
 from custseg.errors import DataError, ParameterError, check_columns, check_number
 from custseg.features.encoder import Encoder, as_frame
 from custseg.results import format_frame, format_number
@@ -233,8 +234,8 @@ class TreeRules(ClusterMixin, BaseEstimator):
             text = frame.select_dtypes(["object", "string"]).columns
             encoder = Encoder(dictionary=dict.fromkeys(text, "nominal"))
         _, matrix = fit_encoder(frame, encoder)
-        k = min(int(self.n_clusters), len(np.unique(matrix, axis=0)))
-        clusters = KMeans(k, n_init=10, random_state=seed).fit(matrix, sample_weight=weights)
+        k = distinct_up_to(matrix, int(self.n_clusters))
+        clusters = KMeans(k, random_state=seed).fit(matrix, sample_weight=weights)
         trees = [
             explain(found, clusters.labels_, weights, min_share=self.min_share),
             grow(found, matrix, weights, max_leaves=k, min_share=self.min_share, seed=seed),

@@ -283,6 +283,7 @@ def test_bad_tables_are_refused(tmp_path):
         fit_in_batches(model(), pd.concat([frame[:1]] * 5).assign(customer_id=range(5)))
 
 
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 def test_other_engines_are_told_to_write_a_file(tmp_path):
     path = tmp_path / "customers.parquet"
     duckdb.from_df(shoppers(50)).write_parquet(str(path))
