@@ -1,0 +1,104 @@
+"""Time every algorithm of our own against its peer, at equal results, in one run.
+
+Run ``python benchmarks/clustering.py``; ``--peers PYTHON`` names an interpreter that has stepmix,
+kmedoids and gower, ``--parts`` chooses among them, ``--write`` stores the table.
+"""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", str(os.cpu_count()))
+
+import argparse
+import platform
+import sys
+import time
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+PARTS = ("kmeans", "modes", "medoids", "latent_class", "large")
+
+
+def kmeans() -> list[dict[str, Any]]:
+    """Time k-means with ten starts against scikit-learn's; the sums must be within a percent."""
+    from sklearn.cluster import KMeans as Peer
+
+    from custseg.clustering import KMeans
+
+    found = []
+    for n, k in ((5_000, 4), (10_000, 8), (50_000, 8)):
+        rng = np.random.default_rng(0)
+        centers = 2 * rng.normal(size=(5, 10))
+        X = rng.normal(size=(n, 10)) + centers[rng.integers(5, size=n)]
+        KMeans(2, n_init=1, random_state=0).fit(X[:100])
+        taken: dict[str, list[float]] = {"ours": [], "peer": []}
+        loss: dict[str, float] = {}
+        for _ in range(5):
+            for side, estimator in (("ours", KMeans), ("peer", Peer)):
+                start = time.perf_counter()
+                model = estimator(k, n_init=10, random_state=0).fit(X)
+                taken[side].append(time.perf_counter() - start)
+                loss[side] = model.inertia_
+        apart = loss["ours"] / loss["peer"] - 1
+        if apart > 0.01:
+            raise AssertionError(f"k-means: the sum of squares is {apart:.2%} above the peer's")
+        ours, peer = (float(np.median(taken[side])) for side in ("ours", "peer"))
+        found.append(
+            {
+                "task": f"k-means, ten starts, {n:,} rows x 10, k = {k}",
+                "ours_seconds": ours,
+                "peer": "scikit-learn",
+                "peer_seconds": peer,
+                "ratio": peer / ours,
+                "note": f"sum of squares {apart:+.3%}",
+            }
+        )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", default=sys.executable, help="a python that has the peers")
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--write", action="store_true", help="store the table")
+    options = parser.parse_args()
+    os.environ["CUSTSEG_PEERS"] = options.peers
+    rows: list[dict[str, Any]] = []
+    for part in options.parts:
+        print(part, file=sys.stderr)
+        rows += kmeans() if part == "kmeans" else import_module(f"_clustering_{part}").rows()
+    text = report(rows)
+    print(text)
+    if options.write:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "clustering.md").write_text(text + "\n", encoding="utf-8")
+
+
+def report(rows: list[dict[str, Any]]) -> str:
+    lines = "\n".join(
+        f"| {row['task']} | {row['ours_seconds']:.3g} | {row['peer']} | {row['peer_seconds']:.3g} "
+        f"| {row['ratio']:.1f} | {row['note']} |"
+        for row in rows
+    )
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("numpy", "scikit-learn", "numba", "kmodes")
+    )
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
+    load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"""# Clustering against its peers
+
+Each pair in one run, both free to use all cores; no time is printed unless the results agree.
+Machine class: {machine}{load}, Python {platform.python_version()}.
+Versions: {versions}.
+
+| task | custseg (s) | peer | peer (s) | peer / custseg | equal results |
+| --- | ---: | --- | ---: | ---: | --- |
+{lines}"""
+
+
+if __name__ == "__main__":
+    main()
