@@ -20,7 +20,9 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, Stan
 
 import custseg as cs
 from custseg._engine import collect, to_lazy
+from custseg.clustering import RFMRules, TreeRules
 from custseg.clustering._naming import as_codes
+from custseg.clustering._sql_rules import EXPRESSIBLE
 from custseg.errors import ColumnError, DataError, ParameterError
 from custseg.features import Encoder
 
@@ -71,9 +73,9 @@ def with_gaps(table: pd.DataFrame) -> pd.DataFrame:
     """Return the customers with values missing in every variable, together and alone."""
     gaps = table.astype({"recency": float, "nps": float, "member": "boolean"})
     for step, columns in ((7, ["monetary"]), (11, ["nps", "discount"]), (13, ["region"])):
-        gaps.loc[gaps.index[::step], columns] = None
+        gaps.loc[gaps.index[step % 5 :: step], columns] = None
     for step, columns in ((17, ["member"]), (19, ["band"]), (23, ["recency", "band"])):
-        gaps.loc[gaps.index[::step], columns] = None
+        gaps.loc[gaps.index[step % 5 :: step], columns] = None
     return gaps
 
 
@@ -103,6 +105,8 @@ def at_the_borders() -> pd.DataFrame:
         {"nps": -1},
         {"nps": 99},
         {"region": None, "monetary": None, "member": None},
+        {"region": None, "member": None, "band": None},
+        dict.fromkeys(KINDS),
     ]
     rows = [{**usual.iloc[0].to_dict(), **values} for values in odd]
     table = pd.DataFrame(rows, index=pd.RangeIndex(len(odd), name="customer_id"))
@@ -181,23 +185,59 @@ def fitted(algorithm: Any = "kmeans", table: Any = None, **options: Any) -> cs.S
     return model.fit(people() if table is None else table)
 
 
+MIXED = {
+    "kprototypes": list(KINDS),
+    "latent_class": list(KINDS),
+    "kmodes": ["region", "member", "band"],
+}
+
+
 @functools.cache
 def example(name: str) -> tuple[cs.SegmentationModel, pd.DataFrame, pd.Series]:
     """Return a model, customers with gaps and oddities, and what `predict` says of them."""
-    gaps = with_gaps(people())
-    encoder = Encoder(dictionary=KINDS, missing="impute", winsorize=0.02, min_frequency=0.02)
-    model = fitted(name, gaps, encoder=encoder)
+    gaps, options = with_gaps(people()), {}
+    algorithm: Any = name
+    if name in MIXED:
+        options = {"encoder": "auto", "dictionary": KINDS, "variables": MIXED[name]}
+    elif name == "rfm_rules":
+        algorithm, gaps = RFMRules(columns=["recency", "nps", "monetary"]), people()
+        options = {"encoder": None, "variables": None, "n_segments": None}
+    elif name == "tree_rules":
+        algorithm = TreeRules(target="worth", min_share=0.05, random_state=1)
+        options = {"encoder": None, "n_segments": 12}
+        worth = 8 * gaps["band"].eq("high") + 5 * gaps["member"].fillna(value=False)
+        gaps["worth"] = worth + 30 * gaps["region"].eq("East") + gaps["recency"].fillna(900) / 20
+    else:
+        encoder = Encoder(dictionary=KINDS, missing="impute", winsorize=0.02, min_frequency=0.02)
+        options = {"encoder": encoder, "n_segments": None if name == "hdbscan" else 5}
+    model = fitted(algorithm, gaps, **options)
     odd = at_the_borders()
     return model, pd.concat([gaps, odd]), predicted(model, gaps, odd)
 
 
-@pytest.mark.parametrize("algorithm", ["kmeans", "gaussian_mixture"])
-def test_every_engine_gives_the_segments_of_predict(put, algorithm):
-    model, table, want = example(algorithm)
+def test_every_engine_gives_the_segments_of_predict(put):
+    model, table, want = example("kmeans")
     assert set(model.encoder_.marked_) == {(0,), (1,), (2, 6), (3,), (4,), (5,)}
     found = fetched(model.assign_in(put(table)))
     assert_equal(found, want)
     assert found["segment"].nunique() == 5
+
+
+@pytest.mark.parametrize("algorithm", EXPRESSIBLE)
+def test_every_algorithm_gives_the_segments_of_predict(algorithm):
+    model, table, want = example(algorithm)
+    assert_equal(fetched(model.assign_in(in_duckdb(table))), want)
+    assert want.nunique() > 2
+    if algorithm == "hdbscan":
+        assert want.isna().any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", EXPRESSIBLE)
+def test_every_algorithm_gives_the_segments_of_predict_on_spark(algorithm, spark):
+    model, table, want = example(algorithm)
+    rows = pa.Table.from_pandas(table.reset_index())
+    assert_equal(fetched(model.assign_in(in_spark(rows, spark))), want)
 
 
 NUMBERS = ["recency", "monetary", "discount"]
