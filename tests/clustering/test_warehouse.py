@@ -287,6 +287,29 @@ def test_without_the_rule_for_ties_engines_would_part(monkeypatch):
     assert (found["segment"] != want).sum() > 100
 
 
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_a_tie_between_components_of_a_mixture_goes_to_the_first(kind):
+    mixture = GaussianMixture(covariance_type=kind, random_state=0)
+    model = fitted(mixture, variables=NUMBERS, encoder=StandardScaler(), n_segments=3)
+    found, scale = model.estimator_, model.encoder_
+    rng = np.random.default_rng(2)
+    pairs = np.array([rng.choice(3, 2, replace=False) for _ in range(600)])
+    low, high = (found.means_[side] + rng.normal(0, 0.3, (600, 3)) for side in pairs.T)
+    rows = np.arange(600)
+    for _ in range(60):  # to where the two are equally likely, as nearly as numbers are dense
+        middle = scale.inverse_transform((low + high) / 2)
+        odds = found.predict_proba(scale.transform(pd.DataFrame(middle, columns=NUMBERS)))
+        nearer_left = odds[rows, pairs[:, 0]] > odds[rows, pairs[:, 1]]
+        low = np.where(nearer_left[:, None], (low + high) / 2, low)
+        high = np.where(nearer_left[:, None], high, (low + high) / 2)
+    table = pd.DataFrame(middle, columns=NUMBERS).rename_axis("customer_id")
+    odds = found.predict_proba(scale.transform(table))
+    tied = np.abs(odds[rows, pairs[:, 0]] - odds[rows, pairs[:, 1]]) < 1e-12
+    assert tied.sum() > 300
+    want = model.predict(table).astype(object)
+    assert_equal(fetched(model.assign_in(in_duckdb(table))), want)
+
+
 @pytest.mark.parametrize(
     "algorithm",
     [
