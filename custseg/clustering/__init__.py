@@ -4,6 +4,7 @@ from custseg.clustering.algorithms import ALGORITHMS, Algorithm
 from custseg.clustering.consensus import Consensus
 from custseg.clustering.gamma import GammaSweep, gamma_sweep
 from custseg.clustering.kmeans import KMeans
+from custseg.clustering.kmedoids import KMedoids
 from custseg.clustering.kmodes import KModes
 from custseg.clustering.kprototypes import KPrototypes
 from custseg.clustering.large import BatchFit, SampleFit, fit_in_batches, fit_on_sample
@@ -21,6 +22,7 @@ __all__ = [
     "Consensus",
     "GammaSweep",
     "KMeans",
+    "KMedoids",
     "KModes",
     "KPrototypes",
     "LatentClass",

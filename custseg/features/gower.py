@@ -10,7 +10,7 @@ import pandas as pd
 from joblib import cpu_count
 from numpy.typing import ArrayLike, NDArray
 
-from custseg._kernels.gower import BLOCK, between, square_band
+from custseg._kernels.gower import BLOCK, between, square_band, whole_blocks
 from custseg.errors import DataError, check_columns
 from custseg.features._families import column_weights
 from custseg.features._levels import (
@@ -103,7 +103,7 @@ def gower(
             f"{nothing:,} of {len(frame):,} customers have no value in any variable. Set those "
             "aside."
         )
-    dissimilarity = _square(table)
+    dissimilarity = square(table)
     if not table.complete and np.isnan(dissimilarity).any():
         pairs = int(np.isnan(dissimilarity).sum()) // 2
         raise DataError(
@@ -203,12 +203,13 @@ def rows_between(left: Placed, right: Placed) -> Matrix:
         variable.
     """
     out = np.empty((left.numbers.shape[1], right.numbers.shape[1]))
+    numbers, codes = whole_blocks(right.numbers), whole_blocks(right.codes)
     complete = int(left.complete and right.complete)
-    between(left.numbers, left.codes, right.numbers, right.codes, right.weights, complete, out)
+    between(left.numbers, left.codes, numbers, codes, right.weights, complete, out)
     return out
 
 
-def rows_of(table: Placed, rows: slice) -> Placed:
+def rows_of(table: Placed, rows: slice | NDArray[np.integer]) -> Placed:
     """Return a block of customers."""
     return table._replace(
         numbers=np.ascontiguousarray(table.numbers[:, rows]),
@@ -216,14 +217,35 @@ def rows_of(table: Placed, rows: slice) -> Placed:
     )
 
 
-def _square(table: Placed) -> Matrix:
-    numbers, codes, weights = table
-    n, complete = numbers.shape[1], int(table.complete)
-    _check_memory(n)
-    out = np.empty((n, n))
+def square(table: Placed, *, dtype: Any = np.float64) -> NDArray[Any]:
+    """Return the dissimilarities of all customers from all.
+
+    Parameters
+    ----------
+    table
+        From `place`.
+    dtype
+        The type of the numbers: ``numpy.float32`` halves the memory, the sums staying in double
+        precision until they are done.
+
+    Returns
+    -------
+    numpy.ndarray
+        Customers x customers, symmetric; NaN for a pair without a common variable. The numbers do
+        not depend on the number of threads.
+
+    Raises
+    ------
+    DataError
+        If the square would not fit into memory.
+    """
+    numbers, codes = whole_blocks(table.numbers), whole_blocks(table.codes)
+    n, complete = table.numbers.shape[1], int(table.complete)
+    check_memory(n, np.dtype(dtype).itemsize)
+    out = np.empty((n, n), dtype)
     with ThreadPoolExecutor(cpu_count()) as pool:
         bands = [
-            pool.submit(square_band, numbers, codes, weights, complete, low, high, out)
+            pool.submit(square_band, numbers, codes, table.weights, complete, low, high, out)
             for low, high in ((low, min(low + BLOCK, n)) for low in range(0, n, BLOCK))
         ]
     for band in bands:
@@ -231,14 +253,15 @@ def _square(table: Placed) -> Matrix:
     return out
 
 
-def _check_memory(n: int) -> None:
+def check_memory(n: int, itemsize: int) -> None:
+    """Raise `DataError` if a square of `n` customers is larger than the memory of this machine."""
     if not hasattr(os, "sysconf"):
         return
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    if n * n * 8 / 1e9 > gigabytes:
+    if n * n * itemsize / 1e9 > gigabytes:
         raise DataError(
-            f"the dissimilarities of {n:,} customers need {n * n * 8 / 1e9:,.3g} GB, and this "
-            f"machine has {gigabytes:,.3g}. Take a sample of customers."
+            f"the dissimilarities of {n:,} customers need {n * n * itemsize / 1e9:,.3g} GB, and "
+            f"this machine has {gigabytes:,.3g}. Take a sample of customers."
         )
 
 
