@@ -1,6 +1,6 @@
 """Tables as plain arrays and back, so that a model can be stored without pickle."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,11 +81,31 @@ def unpack(value: Any) -> Any:
     return _rebuilt(value, unpack)
 
 
+def parts_of(value: Any) -> Iterator[Any]:
+    """Yield a value and all that its containers, estimators and objects hold."""
+    yield value
+    inside: Collection[Any] = ()
+    if type(value) in (list, tuple):
+        inside = value
+    elif type(value) is dict:
+        inside = value.values()
+    elif _is_ours(value):
+        inside = vars(value).values()
+    for part in inside:
+        yield from parts_of(part)
+
+
+def _is_ours(value: Any) -> bool:
+    """Return whether an object may hold something of every customer of the fit."""
+    kind = type(value)
+    ours = isinstance(value, BaseEstimator) or kind.__module__.split(".")[0] in _OWNERS
+    return ours and hasattr(value, "__dict__") and not isinstance(value, type)
+
+
 def _rebuilt(value: Any, change: Any, without: Collection[str] = ()) -> Any:
     """Return a copy of a container, an estimator or an object of it with its parts changed."""
     kind = type(value)
-    ours = isinstance(value, BaseEstimator) or kind.__module__.split(".")[0] in _OWNERS
-    if ours and hasattr(value, "__dict__") and not isinstance(value, type):
+    if _is_ours(value):
         copy = object.__new__(kind)
         parts = {name: change(part) for name, part in vars(value).items() if name not in without}
         vars(copy).update(parts)

@@ -13,10 +13,16 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
+from sklearn.exceptions import InconsistentVersionWarning
+
 from custseg import __version__
-from custseg.clustering._frames import pack, unpack
+from custseg.clustering._frames import pack, parts_of, unpack
+from custseg.clustering.kmodes import KModes
+from custseg.clustering.kprototypes import KPrototypes
+from custseg.clustering.latent_class import LatentClass
 from custseg.clustering.model import SegmentationModel
 from custseg.errors import MissingFileError, ModelFileError, ParameterError, nearest
 
@@ -75,7 +81,7 @@ are functions; none is needed to assign others."""
 _MEMBERS = ("manifest.json", "model.skops")
 _WRONG = (
     *(BadZipFile, LookupError, ValueError, TypeError, AttributeError, ImportError),
-    *(EOFError, RecursionError, NotImplementedError, OSError),
+    *(EOFError, RecursionError, NotImplementedError, OSError, MemoryError),
 )
 """What comes of reading a file that is not what it says."""
 
@@ -199,8 +205,10 @@ def load_model(path: str | Path, *, trusted: Sequence[str] = ()) -> Segmentation
     try:
         strange = set(skops.io.get_untrusted_types(data=content)) - {*TRUSTED, *trusted}
         if not strange:
-            state = unpack(skops.io.loads(content, trusted=[*TRUSTED, *trusted]))
-            return _rebuilt(state, manifest)
+            with catch_warnings():  # the version of scikit-learn was checked
+                simplefilter("ignore", InconsistentVersionWarning)
+                state = skops.io.loads(content, trusted=[*TRUSTED, *trusted])
+            return _rebuilt(unpack(state), manifest)
     except _WRONG as error:
         raise ModelFileError(
             f"{path.name!r} does not hold a model that can be rebuilt ({error}). Store it again "
@@ -221,9 +229,22 @@ def _rebuilt(state: Mapping[str, Any], manifest: Mapping[str, Any]) -> Segmentat
     if lacking or strange:
         raise ValueError(f"{', '.join(lacking or strange)} {'lack' if lacking else 'are methods'}")
     known = ("customers", "fingerprint", "as_of", "features", "evidence")
+    for part in parts_of(state):
+        _check_shapes(part)
     model.__dict__.update(state)
     model.provenance_ = {name: manifest[name] for name in known if name in manifest}
     return model
+
+
+def _check_shapes(part: Any) -> None:
+    """Raise an error where arrays do not fit together: compiled loops read them unchecked."""
+    if isinstance(part, KModes | KPrototypes):
+        k, n_levels = len(part.means_), len(part.categorical_)
+        n_numbers = part.n_features_in_ - n_levels
+        if part.means_.shape != (k, n_numbers) or part.modes_.shape != (k, n_levels):
+            raise ValueError("means and modes are not of one shape")
+    if isinstance(part, LatentClass):
+        _ = part.item_probabilities_, part.item_means_
 
 
 def _versions() -> dict[str, str]:
@@ -335,6 +356,9 @@ def _members(data: bytes) -> tuple[dict[str, Any], bytes]:
             raise ValueError("a member is compressed")
         text, content = (archive.read(member) for member in members)
     manifest = json.loads(text)
+    lacking = {"format", "versions", "customers", "model"} - set(manifest)
+    if lacking or {"custseg", "scikit-learn"} - set(manifest["versions"]):
+        raise ValueError("the manifest is incomplete")
     if hashlib.sha256(content).hexdigest() != manifest["model"]["sha256"]:
         raise ValueError("the checksum in the manifest is not that of the model")
     with ZipFile(io.BytesIO(content)) as inner:

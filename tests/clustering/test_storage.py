@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -378,6 +379,45 @@ def test_a_forged_state_is_no_model(stored):
     for name, content in forged.items():
         with pytest.raises(ModelFileError, match="does not hold a model that can be rebuilt"):
             pytest.fail(f"{name}: {cs.load_model(forge(stored, content=content))}")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "attribute"),
+    [
+        ("kmodes", "modes_"),
+        ("kprototypes", "means_"),
+        ("kprototypes", "modes_"),
+        ("latent_class", "_theta"),
+    ],
+)
+def test_arrays_that_do_not_fit_each_other_are_refused(algorithm, attribute, stored):
+    model = fitted(algorithm)
+    for cut in (np.s_[:2], np.s_[:2, :1], np.s_[:0]):
+        forged = pack(model.estimator_)
+        vars(forged)[attribute] = vars(forged)[attribute][cut]
+        with pytest.raises(ModelFileError, match="that can be rebuilt"):
+            cs.load_model(forge(stored, content=state_of(model, estimator_=forged)))
+
+
+@pytest.mark.parametrize("lacking", ["format", "versions", "customers", "model"])
+def test_a_manifest_without_its_parts_is_refused(lacking, stored):
+    found = members(stored)
+    manifest = json.loads(found["manifest.json"])
+    del manifest[lacking]
+    text = json.dumps(manifest).encode()
+    stored.write_bytes(storage._archive(text, found["model.skops"]))
+    with pytest.raises(ModelFileError, match="the manifest is incomplete"):
+        cs.load_model(stored)
+
+
+def test_a_patch_of_scikit_learn_makes_no_difference(tmp_path, monkeypatch):
+    minor = version("scikit-learn").rpartition(".")[0]
+    with monkeypatch.context() as patch:
+        patch.setattr("sklearn.base.__version__", f"{minor}.99")
+        fitted("gaussian_mixture").save(tmp_path / "spring.model")
+    assert f"{minor}.99".encode() in members(tmp_path / "spring.model")["inside/schema.json"]
+    again = cs.load_model(tmp_path / "spring.model")
+    assert again.summary() == fitted("gaussian_mixture").summary()
 
 
 @pytest.mark.parametrize(
