@@ -61,13 +61,13 @@ def fit_labels(
     return labels, tuple(f"{name} warns: {text}" for text in words)
 
 
-def shortfall(sizes: pd.DataFrame, asked: int | None) -> tuple[str, ...]:
+def shortfall(sizes: pd.DataFrame, asked: int | None, estimator: Any) -> tuple[str, ...]:
     """Return notes on segments that were asked for and not found, and on empty ones."""
     notes = []
     if asked is not None and len(sizes) != asked:
         notes.append(f"{asked} segments were asked for, and {len(sizes)} were found.")
     empty = sizes.index[sizes["n"] == 0].tolist()
-    if empty:
+    if empty and not hasattr(estimator, "segment_names_"):  # which says so itself
         notes.append(f"nobody is in {', '.join(empty)}; new customers may be.")
     return tuple(notes)
 

@@ -233,6 +233,9 @@ _OWN = {
 }
 """The classes that take other things than numbers, and their entry."""
 
+OWN_DISTANCES = ("KModes", "KPrototypes", "KMedoids")
+"""The classes whose ``transform`` gives the distance from every segment, in their own metric."""
+
 
 def as_seed(random_state: int | np.random.Generator | None) -> int:
     """Return a whole number that scikit-learn takes as a seed; an integer stays itself."""
@@ -405,7 +408,7 @@ def predicted(estimator: Any, matrix: Matrix) -> Labels:
         return first_nearest(cdist(matrix, estimator.cluster_centers_, "sqeuclidean"))
     if hasattr(estimator, "predict_proba"):
         return first_likeliest(estimator.predict_proba(matrix))
-    if type(estimator).__name__ in ("KModes", "KPrototypes", "KMedoids"):
+    if type(estimator).__name__ in OWN_DISTANCES:
         return first_nearest(estimator.transform(matrix))
     if not hasattr(estimator, "predict"):
         raise ParameterError(

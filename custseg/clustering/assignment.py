@@ -13,7 +13,9 @@ from sklearn.pipeline import Pipeline
 
 from custseg.clustering._naming import as_codes
 from custseg.clustering._ties import first_nearest
-from custseg.clustering.algorithms import has_rule, last_step, predicted
+from custseg.clustering.algorithms import OWN_DISTANCES, has_rule, last_step, predicted
+from custseg.clustering.latent_class import LatentClass
+from custseg.features.mixed_encoder import MixedEncoder
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.integer]
@@ -108,11 +110,11 @@ def own_measure(estimator: Any, data: Any) -> tuple[str, Matrix] | None:
         What it assigns.
     """
     last, rows = last_space(estimator, data)
+    if type(last).__name__ in OWN_DISTANCES:
+        return "distance", np.asarray(last.transform(rows))
     centers = getattr(last, "cluster_centers_", None)
     if centers is not None and np.ndim(centers) == 2 and centers.shape[1] == rows.shape[1]:
         return "distance", cdist(rows, centers)
-    if type(last).__name__ in ("KModes", "KPrototypes", "KMedoids"):
-        return "distance", last.transform(rows)
     for name in ("predict_proba", "vote"):
         if hasattr(last, name):
             return "posterior", np.asarray(getattr(last, name)(rows))
@@ -138,7 +140,10 @@ def n_labels(estimator: Any, labels: Labels) -> int:
 def log_density(estimator: Any, data: Any) -> Matrix | None:
     """Return the log density of each customer under a mixture, if the clusterer has one."""
     last, rows = last_space(estimator, data)
-    return np.asarray(last.score_samples(rows)) if hasattr(last, "score_samples") else None
+    if not hasattr(last, "score_samples"):
+        return None
+    options = {"pseudo_count": 1.0} if isinstance(last, LatentClass) else {}
+    return np.asarray(last.score_samples(rows, **options))
 
 
 def learn_assignment(
@@ -162,7 +167,8 @@ def learn_assignment(
     ruled = has_rule(estimator) and not square
     own = own_measure(estimator, data) if ruled else None
     if ruled and own is None and isinstance(data, pd.DataFrame):
-        return Assignment(order, "none", limits=Ranges.of(data))
+        asked = [name for name in data if name != getattr(estimator, "target", None)]
+        return Assignment(order, "none", limits=Ranges.of(data[asked]))
     measure = "distance" if own is None else own[0]
     points: Any = None
     if square:
@@ -272,6 +278,14 @@ def learn_limits(strange: Matrix, codes: Labels) -> Matrix:
     members = [own[codes[known] == code] for code in range(strange.shape[1])]
     everybody = tail_limit(own)
     return np.array([everybody if len(some) < FEW else tail_limit(some) for some in members])
+
+
+def new_levels(encoder: Any, data: Any) -> NDArray[np.bool_]:
+    """Return who has a level that nobody had in the fit, where the encoder gives levels codes."""
+    if not isinstance(encoder, MixedEncoder) or not encoder.categorical_:
+        return np.zeros(len(data), dtype=bool)
+    counts = [len(levels) for levels in encoder.levels_.values()]
+    return np.asarray((data[:, encoder.categorical_] >= counts).any(axis=1))
 
 
 def table_of(

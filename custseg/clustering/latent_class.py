@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -328,6 +329,32 @@ class LatentClass(ClusterMixin, BaseEstimator):
             Customers x items, as in `predict_proba`.
         """
         return first_likeliest(self.predict_proba(X))
+
+    def score_samples(
+        self, X: "pd.DataFrame | ArrayLike", *, pseudo_count: float = 0.0
+    ) -> NDArray[np.float64]:
+        """Return the log likelihood of every customer's answers; over `fit`'s it adds up to that.
+
+        Parameters
+        ----------
+        X
+            Customers x items, as in `predict_proba`. The more answers are missing, the likelier are
+            those that are left.
+        pseudo_count
+            So many customers, who answer as all do together, are added to every class: with 1, an
+            answer that nobody in a class gave is unlikely there instead of impossible.
+        """
+        check_number(pseudo_count, "pseudo_count", ge=0)
+        rows, layout, theta = self._rows(X), self._layout(), self._theta.copy()
+        members = self.n_customers_ * self.class_weights_
+        for low, high, _ in layout.items.tolist():
+            shares = theta[low:high, : len(members)]
+            extra = pseudo_count * (shares @ self.class_weights_)[:, None]
+            theta[low:high, : len(members)] = (members * shares + extra) / (members + pseudo_count)
+        numbers = self._standardised(rows.numbers)
+        scales = np.array([self._scales[name] for name in layout.numbers])
+        _, joint = densities(Rows(rows.cells, numbers, rows.counts), layout, theta)
+        return np.asarray(logsumexp(joint, axis=1) - ~np.isnan(numbers) @ np.log(scales))
 
     def classification(
         self, X: "pd.DataFrame | ArrayLike", *, sample_weight: ArrayLike | None = None

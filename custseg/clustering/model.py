@@ -30,7 +30,7 @@ from custseg.clustering._reading import (
     takes_square,
 )
 from custseg.clustering.algorithms import algorithm_name, as_seed, make_estimator
-from custseg.clustering.assignment import learn_assignment, n_labels, table_of
+from custseg.clustering.assignment import learn_assignment, n_labels, new_levels, table_of
 from custseg.clustering.warehouse import assign_in
 from custseg.features.dictionary import Dictionary
 from custseg.results import format_frame
@@ -217,7 +217,7 @@ SegmentationModel(dictionary=...) states it.
             data = data[:, self._assignment.points]
         again = self._assignment.codes(self.estimator_, data)
         self.predict_fidelity_ = float(np.mean(again == codes))
-        self._notes = (*shortfall(self.sizes_, self.n_segments), *said)
+        self._notes = (*shortfall(self.sizes_, self.n_segments, self.estimator_), *said)
 
     def _read_new(self, customers: pd.DataFrame) -> tuple[pd.Index, Any]:
         """Return the sorted ids of new customers, and what the clusterer takes of them."""
@@ -274,8 +274,9 @@ SegmentationModel(dictionary=...) states it.
             for posteriors the difference; ``second``, the next best segment (the nearest one for
             noise); ``unlike``, whether the customer is farther from every segment than 99.9% of its
             members, or, for mixtures and latent classes, less likely than 99.9% of all customers.
-            Rules have neither distance nor margin: a customer is unlike others who has a number
-            beyond what 99.9% had, or a level that nobody had.
+            Rules have neither distance nor margin: unlike others is who has a number beyond those
+            of 99.9%. So is always who has a level that nobody had, where the algorithm takes
+            categories.
 
         Raises
         ------
@@ -298,7 +299,7 @@ SegmentationModel(dictionary=...) states it.
         rule, estimator = self._assignment, self.estimator_
         with threadpool_limits(limits=1):
             codes, nearness = rule.codes(estimator, data), rule.nearness(estimator, data)
-            unlike = rule.unlike(estimator, data)
+            unlike = rule.unlike(estimator, data) | new_levels(self.encoder_, data)
         table = table_of(codes, nearness, rule.measure, self.names_, ids).assign(unlike=unlike)
         return table.reindex(customers.index.rename("customer_id"))
 
@@ -440,7 +441,8 @@ SegmentationModel(dictionary=...) states it.
         """What to know before reading the segments."""
         check_is_fitted(self)
         name = algorithm_name(self.algorithm)
-        return notes_of(self.encoder_, name, self.predict_fidelity_, self._notes)
+        others = (*self._notes, *getattr(self.estimator_, "notes_", ()))
+        return notes_of(self.encoder_, name, self.predict_fidelity_, others)
 
     def summary(self) -> str:
         """Return in one sentence what was found."""
