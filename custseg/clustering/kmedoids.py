@@ -86,6 +86,9 @@ class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
         order of the values of the medoids.
     cluster_centers_ : pandas.DataFrame or numpy.ndarray
         The medoids themselves, as they were given; ``None`` for ``"precomputed"``.
+    space_, medoids_
+        How rows are compared, such as the range and the levels of each variable, and the medoids as
+        they are compared; not for ``"precomputed"``.
     n_iter_ : int
         The number of passes over the rows from the best start.
     notes_ : tuple of str
@@ -121,21 +124,21 @@ class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
     Examples
     --------
     >>> customers = pd.DataFrame({
-    ...     "age": [23, 27, 25, 61, 66, None],
-    ...     "region": ["North", "North", "South", "West", "West", "West"],
+    ...     "age": [23, 27, 25, 61, 66, 64],
+    ...     "region": ["North", "North", None, "West", "West", "South"],
     ... })
     >>> kinds = {"age": "numeric", "region": "nominal"}
     >>> model = KMedoids(2, metric="gower", dictionary=kinds, random_state=0).fit(customers)
     >>> model
-    KMedoids: 2 medoids of 6 rows by gower, sum of dissimilarities 0.640
+    KMedoids: 2 medoids of 6 rows by gower, sum of dissimilarities 0.767
     >>> model.labels_, model.medoid_indices_
-    (array([0, 0, 0, 1, 1, 1]), array([0, 3]))
+    (array([0, 0, 0, 1, 1, 1]), array([1, 4]))
     >>> model.cluster_centers_
-        age region
-    0  23.0  North
-    3  61.0   West
-    >>> model.predict(pd.DataFrame({"age": [70], "region": ["North"]}))
-    array([0])
+       age region
+    1   27  North
+    4   66   West
+    >>> model.predict(pd.DataFrame({"age": [70, None], "region": ["North", "South"]}))
+    array([0, 0])
     """
 
     def __init__(
@@ -291,12 +294,12 @@ class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
             found = search(
                 square, mass, self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, rng=rng
             )
-        self._space = space
+        self.space_ = space
         self.medoid_indices_ = first[np.sort(found.places)]
         centers = frame.iloc[self.medoid_indices_]
         self.cluster_centers_ = centers if isinstance(X, pd.DataFrame) else centers.to_numpy()
-        self._medoids = space.take(rows, self.medoid_indices_)
-        self.labels_, distances = nearest(space, rows, self._medoids)
+        self.medoids_ = space.take(rows, self.medoid_indices_)
+        self.labels_, distances = nearest(space, rows, self.medoids_)
         self.inertia_ = float(weights @ distances)
         return found, notes
 
@@ -322,8 +325,8 @@ class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
         check_is_fitted(self)
         if self.metric == "precomputed":
             return self._given(X).argmin(axis=1)
-        rows = self._space.read(open_table(self, X, reset=False).infer_objects())
-        return nearest(self._space, rows, self._medoids)[0]
+        rows = self.space_.read(open_table(self, X, reset=False).infer_objects())
+        return nearest(self.space_, rows, self.medoids_)[0]
 
     def transform(self, X: "pd.DataFrame | ArrayLike") -> Matrix:
         """Return the dissimilarities of rows from the medoids.
@@ -341,8 +344,8 @@ class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
         check_is_fitted(self)
         if self.metric == "precomputed":
             return self._given(X).astype(float)
-        rows = self._space.read(open_table(self, X, reset=False).infer_objects())
-        return self._space.apart(rows, self._medoids)
+        rows = self.space_.read(open_table(self, X, reset=False).infer_objects())
+        return self.space_.apart(rows, self.medoids_)
 
     def _given(self, X: Any) -> NDArray[np.floating]:
         """Return the dissimilarities of rows from the medoids that are in a square."""
@@ -359,7 +362,7 @@ class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
         return len(self.medoid_indices_)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        if not hasattr(self, "notes_"):
+        if not hasattr(self, "labels_"):
             return str(super().__repr__(N_CHAR_MAX=N_CHAR_MAX))
         found = (
             f"KMedoids: {self.n_clusters} medoids of {len(self.labels_):,} rows by {self.metric}, "
