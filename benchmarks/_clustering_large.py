@@ -4,10 +4,6 @@
 number of customers and the name of a fit to measure one.
 """
 
-import os
-
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-
 import json
 import resource
 import subprocess

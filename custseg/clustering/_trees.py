@@ -252,7 +252,9 @@ def sum_of_squares(matrix: Matrix, places: Integers, weights: Matrix) -> float:
     return total
 
 
-def explain(answers: Matrix, labels: Integers, weights: Matrix, *, min_share: float) -> Tree:
+def explain(
+    answers: Matrix, labels: NDArray[np.integer], weights: Matrix, *, min_share: float
+) -> Tree:
     """Cut between clusters: each cut puts as few rows as possible apart from their cluster.
 
     Iterative mistake minimisation, with the medians of a cluster's answers as its centre.

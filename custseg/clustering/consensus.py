@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.validation import check_is_fitted
 
+from custseg.clustering._columns import open_table
 from custseg.clustering._inputs import check_distinct
 from custseg.clustering._runs import distinct_up_to, fit_run, read_members
 from custseg.clustering._votes import Ballots, match, same_customers, winners, without_empty
@@ -156,9 +157,7 @@ class Consensus(ClusterMixin, BaseEstimator):
         """
         members = self._check_parameters()
         seed = as_seed(self.random_state)
-        frame = as_frame(X)
-        if frame.empty:
-            raise DataError(f"the table is empty: {len(frame)} rows, {frame.shape[1]} columns.")
+        frame = open_table(self, X, reset=True)
         self._gaps = frame.isna().any().to_numpy()
         rows = self._read(frame)
         weights = read_weights(sample_weight, len(frame))
@@ -181,9 +180,6 @@ class Consensus(ClusterMixin, BaseEstimator):
         ]
         self.runs_ = [run for run, _ in fitted]
         self._combine(np.column_stack([codes for _, codes in fitted]), weights)
-        self.n_features_in_ = frame.shape[1]
-        if isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in X):
-            self.feature_names_in_ = np.array(X.columns, dtype=object)
         return self
 
     def _check_parameters(self) -> list[Any]:

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
 from custseg.clustering._cells import BOUNDS, ROLES, CellTable, cell_table, fill_grid
+from custseg.clustering._columns import open_table
 from custseg.clustering._conditions import interval_words, rule_words
 from custseg.clustering._weights import read_weights
 from custseg.errors import DataError, ParameterError, check_columns, check_number
@@ -152,10 +153,8 @@ class RFMRules(ClusterMixin, BaseEstimator):
         check_number(self.bins, "bins", ge=2, le=MAX_BINS, integer=True)
         cells = cell_table(self.cells, int(self.bins))
         grid, names = fill_grid(cells, int(self.bins))
-        frame = as_frame(X)
+        frame = open_table(self, X, reset=True)
         self._named = isinstance(X, pd.DataFrame)
-        if frame.empty:
-            raise DataError(f"the table is empty: {len(frame)} rows, {frame.shape[1]} columns.")
         values = self._values(frame)
         weights = read_weights(sample_weight, len(values))
         cuts = _given(self.cut_points, self.bins) or _quantiles(values, weights, self.bins)
@@ -163,9 +162,6 @@ class RFMRules(ClusterMixin, BaseEstimator):
         self._cells = cells.to_dict(orient="list")
         self.cut_points_ = {role: cut.tolist() for role, cut in zip(ROLES, cuts, strict=True)}
         self.bounds_ = np.array([bounds_of(cut) for cut in cuts])
-        self.n_features_in_ = frame.shape[1]
-        if self._named and all(isinstance(name, str) for name in frame):
-            self.feature_names_in_ = np.array(frame.columns, dtype=object)
         scores = self._scores(values)
         self.labels_ = self._cell_of(scores)
         self._describe(scores, weights)

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from custseg.clustering._columns import open_table
 from custseg.clustering._conditions import rule_words
 from custseg.clustering._inputs import fit_encoder
 from custseg.clustering._questions import Question, answers, condition_words, learn_questions
@@ -180,12 +181,12 @@ class TreeRules(ClusterMixin, BaseEstimator):
         """
         self._check_parameters()
         seed = as_seed(self.random_state)
-        frame = as_frame(X)
-        if frame.empty:
-            raise DataError(f"the table is empty: {len(frame)} rows, {frame.shape[1]} columns.")
+        frame = open_table(self, X, reset=True).infer_objects()
         if len(frame) == 1:
             raise DataError("a tree needs at least 2 customers, and there is 1 sample.")
         weights = read_weights(sample_weight, len(frame))
+        if isinstance(X, pd.DataFrame):
+            frame.index = X.index
         target, frame = self._read_target(frame, y)
         used = weights > 0
         questions = learn_questions(frame[used], weights[used], self.min_share)
@@ -199,9 +200,6 @@ class TreeRules(ClusterMixin, BaseEstimator):
         self._keep(tree, questions)
         self.labels_ = self._leaf_labels[tree.nodes(found)]
         self._describe(target, weights)
-        self.n_features_in_ = frame.shape[1] + (self.target is not None)
-        if isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in X):
-            self.feature_names_in_ = np.array(X.columns, dtype=object)
         return self
 
     def _check_parameters(self) -> None:
@@ -349,7 +347,7 @@ class TreeRules(ClusterMixin, BaseEstimator):
             of an ordered category, or missing values where there were none in `fit`.
         """
         check_is_fitted(self)
-        frame = as_frame(X)
+        frame = as_frame(X).infer_objects()
         if not isinstance(X, pd.DataFrame) and frame.shape[1] != self.n_features_in_:
             raise DataError(
                 f"X has {frame.shape[1]} features, but TreeRules is expecting "

@@ -22,9 +22,7 @@ from custseg.clustering.consensus import Consensus
 from custseg.errors import ColumnError, DataError, ParameterError
 
 REFUSED = {
-    "check_complex_data": "the error names the column and says where a number belongs",
     "check_dtype_object": "a dictionary in a cell is refused in Python's words",
-    "check_estimators_empty_data_messages": "the error counts rows and columns in its own words",
     "check_sample_weight_equivalence_on_dense_data": (
         "runs draw rows, and k-means draws its starts among them: repeated rows are more of them"
     ),

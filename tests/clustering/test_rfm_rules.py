@@ -16,9 +16,7 @@ from custseg.features import RFM_CELLS, rfm_scores
 COLUMNS = ["recency", "frequency", "monetary"]
 CUTS = {"recency": [30, 90], "frequency": [1, 5], "monetary": [50, 500]}
 REFUSED = {
-    "check_complex_data": "the error names the column and says where a number belongs",
     "check_dtype_object": "numbers kept as objects are refused: nobody said what they are",
-    "check_estimators_empty_data_messages": "the error counts rows and columns in its own words",
     "check_clustering": "a label is a place in the table of cells: nobody may be in some",
     "check_clustering(readonly_memmap=True)": "as above",
 }

@@ -19,9 +19,7 @@ from custseg.clustering.tree_rules import TreeRules
 from custseg.errors import ColumnError, DataError, ParameterError
 
 REFUSED = {
-    "check_complex_data": "the error names the column and says where a number belongs",
     "check_dtype_object": "a dictionary in a cell is refused in Python's words",
-    "check_estimators_empty_data_messages": "the error counts rows and columns in its own words",
     "check_sample_weight_equivalence_on_dense_data": (
         "who is held out, and the folds, are drawn among rows: repeated rows are more of them"
     ),
@@ -283,7 +281,7 @@ def test_no_structure_is_an_answer():
         noise = pd.DataFrame(rng.normal(size=(300, 4)), columns=list("abcd"))
         noise["spend"] = rng.lognormal(0, 1, 300)
         found.append(len(differing(random_state=seed).fit(noise).rules_))
-    assert np.mean(np.array(found) > 1) <= 0.2
+    assert np.mean(np.array(found) > 1) <= 0.1
     last = differing().fit(noise.assign(spend=rng.normal(size=300)))
     assert last.rules_["rule"].tolist() == ["everybody"]
     assert "no question predicts spend" in last.notes_[1]
