@@ -5,6 +5,7 @@ from math import exp
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from custseg._engine import beside, collect, from_day, to_day
@@ -151,30 +152,32 @@ def plain(text: nw.Expr) -> nw.Expr:
 
 def outliers(frame: nw.LazyFrame, columns: Sequence[str]) -> Check:
     """Mark values so far above the upper quartile of the logarithm that few rows move a mean."""
-    logs = {f"_log{n}": nw.col(column) for n, column in enumerate(columns)}
-    quartiles = {
-        f"{name}_{q}": nw.col(name).quantile(q / 100, interpolation="linear")
-        for name in logs
-        for q in (25, 75)
-    }
     marks = nw.lit(False)
-    if columns:
-        positive = {
-            name: nw.when((value > 0) & value.is_finite()).then(value).log()
-            for name, value in logs.items()
-        }
-        found = collect(frame.select(**positive).select(**quartiles)).iloc[0]
-        for name, value in logs.items():
-            low, high = found[f"{name}_25"], found[f"{name}_75"]
-            if pd.notna(low) and high > low:
-                far = value.is_finite() & (value > exp(high + FENCE * (high - low)))
-                marks = marks | far.fill_null(False)
+    for column in columns:
+        low, high = _log_quartiles(frame, column)
+        if high > low:
+            value = nw.col(column)
+            far = value.is_finite() & (value > exp(high + FENCE * (high - low)))
+            marks = marks | far.fill_null(False)
     return Check(
         "outliers",
         marks,
         "keep",
         "look at the largest; where they are real, take logarithms or winsorise rather than drop",
     )
+
+
+def _log_quartiles(frame: nw.LazyFrame, column: str) -> tuple[float, float]:
+    """Return the quartiles of the logarithm to a thousandth; not every database has quantiles."""
+    value = nw.col(column)
+    logs = frame.select(log=nw.when((value > 0) & value.is_finite()).then(value).log())
+    binned = logs.filter(~nw.col("log").is_null()).select(bin=nw.col("log") * 1000 // 1)
+    counted = collect(binned.group_by("bin").agg(nw.len().alias("rows"))).sort_values("bin")
+    below = counted["rows"].cumsum().to_numpy()
+    if not len(below):
+        return 0.0, 0.0
+    low, high = counted["bin"].iloc[np.searchsorted(below, [below[-1] / 4, below[-1] * 3 / 4])]
+    return float(low) / 1000, float(high) / 1000
 
 
 def repeated_id(

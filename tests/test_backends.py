@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import pytest
@@ -468,6 +469,28 @@ def test_every_engine_gives_the_same_answer(
     question: str, tables: dict[str, Any], wanted: Callable[[str], Any]
 ) -> None:
     check_same(QUESTIONS[question](tables), wanted(question), question)
+
+
+WAREHOUSES = ("bigquery", "snowflake", "trino")
+
+
+@pytest.mark.parametrize("tables", ["ibis"], indirect=True, scope="module")
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_query_can_be_written_in_the_sql_of_warehouses(
+    question: str, tables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ibis = pytest.importorskip("ibis")
+    run, written = nw.LazyFrame.collect, []
+
+    def write_and_run(lazy: nw.LazyFrame, *args: Any, **options: Any) -> Any:
+        query = lazy.to_native()
+        if isinstance(query, ibis.Table):
+            written.extend(ibis.to_sql(query, dialect=name, pretty=False) for name in WAREHOUSES)
+        return run(lazy, *args, **options)
+
+    monkeypatch.setattr(nw.LazyFrame, "collect", write_and_run)
+    QUESTIONS[question](tables)
+    assert written
 
 
 # -------------------------------------------------------------------------------- Spark by itself

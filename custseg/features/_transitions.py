@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from custseg._engine import collect, one_if
+from custseg._engine import collect, keep_middle, one_if
 from custseg.features._touchpoints import DAY_LENGTH, MOMENT, Stages, clustered_wilson
 
 ENTRY, EXIT = "(entry)", "(exit)"
@@ -144,7 +144,9 @@ def _median_days(steps: nw.LazyFrame, group: list[str], n_segments: int, size: i
         moved = moved.filter(nw.col("_segment") >= 0)
     days = np.full((n_segments + (1 if group else 0), size, size + 1), np.nan)
     for first, keys in ((0, []), (1, group)) if group else ((0, []),):
-        found = collect(moved.group_by(*keys, "_state", "_next").agg(nw.col("days").median()))
+        cell = [*keys, "_state", "_next"]
+        middle = keep_middle(moved, "days", cell)
+        found = collect(middle.group_by(*cell).agg(nw.col("days").mean()))
         place = found["_segment"].to_numpy(dtype="int64") + first if keys else 0
         state, after = (found[key].to_numpy(dtype="int64") for key in ("_state", "_next"))
         days[place, state, after] = found["days"].to_numpy(dtype="float64")

@@ -7,7 +7,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from custseg._engine import collect, from_day, one_if
+from custseg._engine import collect, from_day, keep_middle, one_if
 from custseg.audit import DAY
 from custseg.errors import ParameterError, check_number
 from custseg.features._touchpoints import (
@@ -317,8 +317,8 @@ def _moves(rows: nw.LazyFrame) -> pd.DataFrame:
         )
     )
     moves = collect(
-        steps.group_by("customer_id").agg(
-            nw.len().alias("changes"), nw.col("loops").sum(), nw.col("days").median()
-        )
+        keep_middle(steps, "days", ["customer_id"])
+        .group_by("customer_id")
+        .agg(nw.len().alias("changes"), nw.col("loops").sum(), nw.col("days").mean())
     )
     return moves.set_index(plain_ids(moves["customer_id"]))

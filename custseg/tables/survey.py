@@ -6,7 +6,7 @@ from typing import Any
 
 import narwhals as nw
 
-from custseg._engine import collect, one_if
+from custseg._engine import collect, keep_middle, one_if
 from custseg.audit import DAY, Audit, Check, Rules, account_for
 from custseg.checks import dates, duplicates, missing, plausible_days, repeated_id
 from custseg.errors import check_columns
@@ -229,8 +229,9 @@ def _item_checks(frame: nw.LazyFrame, items: Sequence[str], policy: str) -> list
 
 def _speeders(known: nw.LazyFrame, policy: str) -> Check:
     """Mark responses that took less than a share of the median duration."""
-    duration = nw.when(nw.col("duration").is_finite()).then(nw.col("duration"))
-    median = collect(known.select(duration.alias("d")).select(nw.col("d").median()))["d"].iloc[0]
-    bound = float(median) * SPEEDING if median == median else 0.0
+    timed = known.filter(nw.col("duration").is_finite()).with_columns(all=nw.lit(1))
+    middle = collect(keep_middle(timed, "duration", ["all"]).select(nw.col("duration").mean()))
+    median = float(middle["duration"].iloc[0])
+    bound = median * SPEEDING if median == median else 0.0
     remedy = f"less than a third of the median duration, {bound:.0f} seconds: read in full by few"
     return Check("speeders", nw.col("duration") < bound, policy, remedy)
