@@ -7,7 +7,7 @@ NAME ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-EXTRAS := notebooks,excel,polars,ibis,test,dev
+EXTRAS := notebooks,excel,polars,ibis,spark,test,dev
 
 .PHONY: help report test notebooks clean
 

@@ -17,7 +17,10 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 OWN_ENVIRONMENT = {"bench"}
-CONDA_NAMES = {"duckdb": "python-duckdb"}
+CONDA_NAMES = {"duckdb": "python-duckdb", "ibis-framework": "ibis-duckdb"}
+STANDARD = re.search(r"EXTRAS := (.+)", (ROOT / "Makefile").read_text(encoding="utf-8"))[1].split(
+    ","
+)
 
 HEAVY = {"pandas", "scipy", "sklearn", "duckdb", "numba", "matplotlib", "seaborn", "statsmodels"}
 
@@ -45,10 +48,19 @@ def test_conda_environment_names_the_same_packages() -> None:
     conda = {name: str(req.specifier) for name, req in requirements(named).items()}
     assert conda.pop("python") == PROJECT["requires-python"]
     assert conda.pop("pip") == ""
-    expected = requirements(PROJECT["dependencies"], EXTRAS["notebooks"], EXTRAS["test"])
+    extras = [EXTRAS[name] for name in STANDARD if name != "dev"]
+    expected = requirements(PROJECT["dependencies"], *extras)
     assert conda == {
         CONDA_NAMES.get(name, name): str(req.specifier) for name, req in expected.items()
     }
+
+
+def test_set_up_with_and_without_make_brings_the_same_extras() -> None:
+    assert set(STANDARD) == set(EXTRAS) - OWN_ENVIRONMENT
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    by_hand = re.findall(r'-e "\.\[(.+)\]"', readme)
+    assert by_hand
+    assert all(extras.split(",") == STANDARD for extras in by_hand)
 
 
 def test_every_direct_dependency_is_pinned_within_its_bounds() -> None:
