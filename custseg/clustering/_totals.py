@@ -1,6 +1,6 @@
 """What segments are like over all customers of a table that is read batch by batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ class Totals:
         The columns to describe: means of numbers, the most frequent level of others.
     """
 
-    def __init__(self, n_segments: int, names: Sequence[Any]) -> None:
+    def __init__(self, n_segments: int, names: Iterable[Any]) -> None:
         self.n_segments, self.names = n_segments, list(names)
         self.counts = np.zeros(n_segments)
         self.sums: dict[Any, Matrix] = {}

@@ -82,8 +82,8 @@ class BatchFit(Result):
 
     def summary(self) -> str:
         """Return how many customers were divided, in how many passes."""
-        words = self.model.summary()
-        return f"{words}; {len(self.passes)} passes over {self.account['rows'][0]:,} rows"
+        passes = f"{len(self.passes)} pass{'es' * (len(self.passes) != 1)}"
+        return f"{self.model.summary()}; {passes} over {self.account['rows'][0]:,} rows"
 
     def _shown(self) -> pd.DataFrame:
         return pd.concat([self.model.sizes_, self.model.centers_], axis=1)
@@ -200,7 +200,7 @@ def fit_in_batches(
     >>> customers.loc[::2, "orders"] += 40
     >>> model = SegmentationModel("kmeans", n_segments=2, order_by="orders", random_state=0)
     >>> fit_in_batches(model, customers, sample_size=500)
-    BatchFit: kmeans found 2 segments of 3,000 customers by 1 variables, ordered by orders; 1 passes
+    BatchFit: kmeans found 2 segments of 3,000 customers by 1 variables, ordered by orders; 1 pass
     over 3,000 rows
     <BLANKLINE>
                  n  share orders
@@ -223,8 +223,9 @@ def fit_in_batches(
         sample = _draw(staged, sample_size, seed + 1)
         fitted = _fit(model, staged, sample, seed)
         encoded = encode_all(staged, fitted.encoder_, Path(folder), batch_size)
-        trace = _move(fitted.estimator_, encoded, batch_size, max_passes)
-        totals = Totals(len(fitted.sizes_), [*staged.variables, *staged.others])
+        tol = TOLERANCE if isinstance(unfitted, MiniBatchKMeans) else float(unfitted.tol)
+        trace = _move(fitted.estimator_, encoded, batch_size, max_passes, tol)
+        totals = Totals(len(fitted.sizes_), dict.fromkeys([*staged.variables, *staged.others]))
         for batch, rows in encoded.beside(staged.batches(batch_size)):
             totals.add(predicted(fitted.estimator_, rows), batch)
     steps = pd.DataFrame(trace, columns=["loss", "shift"])
@@ -233,8 +234,8 @@ def fit_in_batches(
     steps.insert(0, "step", np.arange(1, len(steps) + 1))
     learned = f"learned from {len(sample):,} of {staged.n:,} customers."
     notes = [f"the encoder and the starting centres were {learned}"]
-    if len(steps) == max_passes and steps["shift"].iloc[-1] ** 2 > fitted.estimator_.tol:
-        notes.append(f"the centres still moved in the last of {max_passes} passes: allow more.")
+    if steps["shift"].iloc[-1] ** 2 > tol:
+        notes.append(f"the centres still moved in pass {max_passes}, the last: allow more.")
     _describe(fitted, sample, totals, notes)
     return BatchFit(fitted, steps, staged.account, tuple(notes + _set_aside(staged)))
 
@@ -377,13 +378,13 @@ def _fit(
     return clone(model).set_params(variables=staged.variables, random_state=seed).fit(sample)
 
 
-def _move(estimator: Any, encoded: Encoded, batch_size: int, max_passes: int) -> Trace:
+def _move(estimator: Any, encoded: Encoded, batch_size: int, max_passes: int, tol: float) -> Trace:
     """Move the centres of a clusterer that was fitted on a sample by all customers."""
     options = {"batch_size": batch_size, "max_passes": max_passes}
     if isinstance(estimator, MiniBatchKMeans):
-        trace = mini_batches(encoded, estimator, tol=TOLERANCE, **options)
+        trace = mini_batches(encoded, estimator, tol=tol, **options)
     else:
-        centers, trace = lloyd(encoded, estimator.cluster_centers_, tol=estimator.tol, **options)
+        centers, trace = lloyd(encoded, estimator.cluster_centers_, tol=tol, **options)
         estimator.cluster_centers_ = centers
     estimator.n_iter_ = len(trace)
     return trace

@@ -49,6 +49,7 @@ def test_planted_segments_are_found_in_batches(algorithm):
     counts = segments.value_counts(sort=False)
     assert fitted.sizes_["n"].tolist() == counts.tolist()
     assert fitted.sizes_["share"].sum() == pytest.approx(1)
+    assert len(fit.notes) == 1  # the centres stand still
     means = in_memory(frame)[VARIABLES].groupby(segments, observed=True).mean()
     pd.testing.assert_frame_equal(fitted.centers_, means, check_index_type=False)
     assert means["monetary"].is_monotonic_decreasing
@@ -176,9 +177,9 @@ def test_without_variables_every_number_counts_and_the_id_does_not():
 
 def test_passes_are_told_and_drawn():
     fit = fit_in_batches(model(), shoppers(), sample_size=40, max_passes=1)
-    assert "the centres still moved in the last of 1 passes: allow more." in fit.notes
+    assert "the centres still moved in pass 1, the last: allow more." in fit.notes
     assert fit.to_frame().columns.tolist() == ["step", "loss", "shift"]
-    assert "1 passes over 6,000 rows" in fit.summary()
+    assert "1 pass over 6,000 rows" in fit.summary()
     assert fit.plot().get_xlabel() == "pass"
     assert repr(fit).startswith("BatchFit: kmeans found 4 segments of 6,000 customers")
 
