@@ -103,7 +103,7 @@ def metadata_problems(notebook: NotebookNode) -> list[str]:
     timed = {key for cell in notebook.cells for key in cell.metadata} - {"tags"}
     if extra | timed:
         found.append(f"metadata that depend on the run: {', '.join(sorted(extra | timed))}")
-    loaded = set(re.findall(r"load_(?!shop|dataset)(\w+)\(", sources(notebook)))
+    loaded = set(re.findall(r"load_(?!shop|dataset|model)(\w+)\(", sources(notebook)))
     loaded |= set(re.findall(r"load_dataset\(\"(\w+)\"", sources(notebook)))
     required = notebook.metadata.get("custseg", {}).get("requires", [])
     undeclared = [name for name in loaded if not any(need.startswith(name) for need in required)]
