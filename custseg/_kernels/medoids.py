@@ -24,27 +24,29 @@ def trials(n_clusters: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def examine(square: Square, low: int, high: int, twins: Places) -> tuple[int, int]:
-    """Return how many values of rows `low` to `high` are not finite, and how many are negative.
-
-    Puts the first row at dissimilarity 0 from each of them into `twins`, itself if there is none
-    before it.
-    """
+def count_faults(square: Square, low: int, high: int) -> tuple[int, int]:
+    """Return how many values of rows `low` to `high` are not finite, and how many are negative."""
     unknown, negative = 0, 0
     for i in range(low, high):
-        zeros = 0
         for j in range(square.shape[1]):
-            value = square[i, j]
-            unknown += not abs(value) < np.inf
-            negative += value < 0
-            zeros += value == 0
-        twins[i] = i
-        if zeros > 1:
-            for j in range(i):
-                if square[i, j] == 0:
-                    twins[i] = j
-                    break
+            unknown += not abs(square[i, j]) < np.inf
+            negative += square[i, j] < 0
     return unknown, negative
+
+
+@njit(cache=True, nogil=True)
+def find_twins(square: Square, low: int, high: int, twins: Places) -> None:
+    """Put the first row at dissimilarity 0 from each of rows `low` to `high` into `twins`.
+
+    That is the row itself if there is none before it.
+    """
+    for i in range(low, high):
+        zeros = 0
+        for j in range(i):
+            zeros += square[i, j] == 0
+        twins[i] = i
+        if zeros:
+            twins[i] = np.argmax(square[i, :i] == 0)
 
 
 @njit(cache=True, nogil=True)

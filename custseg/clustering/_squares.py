@@ -1,5 +1,6 @@
 """Squares of dissimilarities: that they are whole, and which rows they cannot tell apart."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from custseg._kernels.medoids import examine
+from custseg._kernels.medoids import count_faults, find_twins
 from custseg.clustering._spaces import MetricSpace, Space, parts
 from custseg.errors import DataError
 from custseg.features.gower import check_memory
@@ -79,7 +80,7 @@ def read_square(square: Square) -> Places:
     DataError
         If a value is missing, infinite or negative, or rows are more unlike themselves than others.
     """
-    unknown, negative, twins = _examined(square)
+    unknown, negative = _faults(square)
     if unknown:
         raise DataError(
             f"X has {unknown:,} missing (NaN) or infinite dissimilarities. Set these rows aside, "
@@ -95,6 +96,8 @@ def read_square(square: Square) -> Places:
             f"X has {square.diagonal().mean():.3g} on its diagonal, more than elsewhere: it looks "
             "like similarities. Give dissimilarities, for example X.max() - X."
         )
+    twins = np.empty(len(square), np.int64)
+    _in_bands(find_twins, square, twins)
     return twins
 
 
@@ -108,7 +111,7 @@ def whole_square(space: Space, rows: Any) -> Square:
     """
     check_memory(space.count(rows), np.dtype(np.float32).itemsize)
     square = space.square(rows)
-    _refuse_gaps(space, _examined(square)[0] // 2)
+    _refuse_gaps(space, _faults(square)[0] // 2)
     return square
 
 
@@ -123,7 +126,7 @@ def whole_part(space: Space, rows: Any, medoids: Any) -> Square:
     out = np.empty((space.count(rows), space.count(medoids)), np.float32)
     for part in parts(*out.shape):
         out[part] = space.apart(space.take(rows, part), medoids)
-    _refuse_gaps(space, _examined(out)[0])
+    _refuse_gaps(space, _faults(out)[0])
     return out
 
 
@@ -142,10 +145,15 @@ def _refuse_gaps(space: Space, pairs: int) -> None:
     )
 
 
-def _examined(square: Square) -> tuple[int, int, Places]:
-    twins = np.empty(len(square), np.int64)
+def _faults(square: Square) -> tuple[int, int]:
+    """Return how many values are not finite, and how many are negative."""
+    unknown, negative = np.sum(_in_bands(count_faults, square), axis=0).tolist()
+    return unknown, negative
+
+
+def _in_bands(function: Callable[..., Any], square: Square, *arguments: Any) -> list[Any]:
+    """Return the answers of a function of bands of rows, which run in threads."""
     bounds = np.linspace(0, len(square), 4 * cpu_count() + 1).astype(int).tolist()
     with ThreadPoolExecutor(cpu_count()) as pool:
-        parts = [pool.submit(examine, square, *band, twins) for band in pairwise(bounds)]
-    unknown, negative = np.sum([part.result() for part in parts], axis=0).tolist()
-    return unknown, negative, twins
+        parts = [pool.submit(function, square, *band, *arguments) for band in pairwise(bounds)]
+    return [part.result() for part in parts]

@@ -98,8 +98,8 @@ class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
 
     Notes
     -----
-    A square that is given is not copied if it holds single or double precision, row after row. From
-    a table the square of n distinct rows is computed in single precision: 4 n² bytes, 400 MB for
+    A square that is given as an array of single or double precision, row after row, is not copied.
+    From a table the square of n distinct rows is computed in single precision: 4 n² bytes, 400 MB for
     10,000 rows. `labels_`, `inertia_` and `predict` are computed from the medoids in double
     precision, in memory of n x k.
 
@@ -124,18 +124,18 @@ class KMedoids(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
     Examples
     --------
     >>> customers = pd.DataFrame({
-    ...     "age": [23, 27, 25, 61, 66, 64],
+    ...     "age": [23, 26, 25, 61, 66, 64],
     ...     "region": ["North", "North", None, "West", "West", "South"],
     ... })
     >>> kinds = {"age": "numeric", "region": "nominal"}
     >>> model = KMedoids(2, metric="gower", dictionary=kinds, random_state=0).fit(customers)
     >>> model
-    KMedoids: 2 medoids of 6 rows by gower, sum of dissimilarities 0.767
+    KMedoids: 2 medoids of 6 rows by gower, sum of dissimilarities 0.640
     >>> model.labels_, model.medoid_indices_
     (array([0, 0, 0, 1, 1, 1]), array([1, 4]))
     >>> model.cluster_centers_
        age region
-    1   27  North
+    1   26  North
     4   66   West
     >>> model.predict(pd.DataFrame({"age": [70, None], "region": ["North", "South"]}))
     array([0, 0])

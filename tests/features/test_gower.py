@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from custseg.errors import ColumnError, CustsegError, DataError, ParameterError
 from custseg.features.dictionary import Column, attach, describe_columns
-from custseg.features.gower import gower, learn, place, rows_between, rows_of
+from custseg.features.gower import gower, learn, place, rows_between, rows_of, square
 
 module = import_module("custseg.features.gower")
 INCOMES = ["low", "middle", "high"]
@@ -180,6 +180,15 @@ def test_compiled_bands_are_the_plain_numpy_of_them(missing, monkeypatch):
     np.testing.assert_array_equal(gower(customers), found)
     for rows in (slice(0, 1), slice(100, 400), slice(690, 700)):
         np.testing.assert_array_equal(rows_between(rows_of(table, rows), table), found[rows])
+
+
+def test_single_precision_is_the_same_rounded_once():
+    for missing in (True, False):
+        customers = many(300, missing=missing)
+        table = place(customers, learn(customers))
+        found = square(table, dtype=np.float32)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, gower(customers).astype(np.float32))
 
 
 def test_blocks_may_be_asked_for_from_several_threads():
