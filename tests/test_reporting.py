@@ -8,14 +8,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import custseg
 from custseg.cli import main
 from custseg.errors import CustsegError, DataError, MissingFileError, ParameterError
 from custseg.reporting import authoring
-from custseg.reporting.pages import Page, index_html, page_html
+from custseg.reporting.pages import Page, _arrange_tables, index_html, page_html
 from custseg.reporting.run import NotebookError, write_report
 from custseg.reporting.series import find_series, missing_data, read_head, requirements
 
@@ -204,6 +206,19 @@ def test_command_line_counts_what_was_run(
     assert '<td class="sentence">the smallest' in text
     assert '<div class="table"><table>' in text
     assert "<script" not in text
+
+
+def test_numbers_line_up_below_levels_that_span_rows_and_columns() -> None:
+    keys = pd.MultiIndex.from_product([["north", "south"], ["a", "b"]], names=["region", "arm"])
+    heads = pd.MultiIndex.from_product([["spend"], ["mean", "sd"]])
+    table = pd.DataFrame([[1.5, 2.0]] * 4, index=keys, columns=heads)
+    soup = BeautifulSoup(table.to_html(), "html.parser")
+    _arrange_tables(soup)
+    cells = soup.find_all("td")
+    assert len(cells) == 8
+    assert all(cell["class"] == "number" for cell in cells)
+    heads = [cell.text for cell in soup.find_all("th", class_="number")]
+    assert [text for text in heads if text] == ["mean", "sd"]
 
 
 def test_a_failing_notebook_leaves_the_partial_page(

@@ -185,6 +185,7 @@ def _heat(ax: Axes, table: pd.DataFrame, words: pd.DataFrame, *, top: float, sma
     plt.setp(ax.get_xticklabels(), rotation=35, ha="right", rotation_mode="anchor")
     ax.set_xticks(np.arange(0.5, len(table.columns) - 1), minor=True)
     ax.set_yticks(np.arange(0.5, len(table) - 1), minor=True)
+    ax.grid(visible=False, which="major")
     ax.grid(which="minor", color="white", linewidth=1)
     ax.tick_params(which="minor", length=0)
     sns.despine(ax=ax, left=True, bottom=True)

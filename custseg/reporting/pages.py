@@ -135,10 +135,7 @@ def _arrange_tables(soup: "BeautifulSoup") -> None:
     """Let each table scroll by itself, align its numbers, leave room for its sentences."""
     for table in soup.find_all("table"):
         table.wrap(soup.new_tag("div", attrs={"class": "table"}))
-        rows: list[list[Tag]] = [row.find_all(["th", "td"]) for row in table.find_all("tr")]
-        width = max((len(row) for row in rows), default=0)
-        for position in range(width):
-            column = [row[position] for row in rows if len(row) == width]
+        for column in _columns(table):
             texts = [cell.get_text(strip=True) for cell in column if cell.name == "td"]
             filled = [text for text in texts if text not in ("", "NaN", "<NA>", "...", "inf")]
             if filled and all(_NUMBER.fullmatch(text) for text in filled):
@@ -147,6 +144,25 @@ def _arrange_tables(soup: "BeautifulSoup") -> None:
             elif any(len(text) > _SENTENCE for text in filled):
                 for cell in column:
                     cell["class"] = "sentence"
+
+
+def _columns(table: "Tag") -> "list[list[Tag]]":
+    """Return the cells of each column, also where cells of an outer level span several rows."""
+    places: dict[tuple[int, int], Tag] = {}
+    for line, row in enumerate(table.find_all("tr")):
+        position = 0
+        for cell in row.find_all(["th", "td"]):
+            while (line, position) in places:
+                position += 1
+            for below in range(int(str(cell.get("rowspan", "1")))):
+                for beside in range(int(str(cell.get("colspan", "1")))):
+                    places[line + below, position + beside] = cell
+    width = 1 + max((position for _, position in places), default=-1)
+    columns: list[list[Tag]] = [[] for _ in range(width)]
+    for (_, position), cell in places.items():
+        if not cell.has_attr("colspan"):
+            columns[position].append(cell)
+    return columns
 
 
 def _hide_paths(notebook: "NotebookNode") -> None:

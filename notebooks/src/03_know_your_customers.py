@@ -335,7 +335,7 @@ journeys = cs.features.journey_map(contacts, as_of=day)
 print(journeys.summary())
 
 # %%
-journeys.plot().grid(visible=False)
+journeys.plot()
 cs.notebook.describe_figure()
 plt.show()
 
