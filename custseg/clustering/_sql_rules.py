@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from math import inf
+from math import inf, nan
 from typing import Any
 
 import narwhals as nw
@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from custseg._engine import one_if
 from custseg.clustering._cells import ROLES
+from custseg.clustering._spaces import GowerSpace
 from custseg.clustering._sql_encoder import (
     Encoding,
     Problem,
@@ -29,19 +30,21 @@ from custseg.clustering._ties import TIE, likeliest_bound, nearest_bound
 from custseg.clustering.algorithms import has_rule
 from custseg.clustering.assignment import Assignment
 from custseg.clustering.kmeans import KMeans
+from custseg.clustering.kmedoids import KMedoids
 from custseg.clustering.kmodes import KModes
 from custseg.clustering.kprototypes import KPrototypes
 from custseg.clustering.latent_class import LatentClass
 from custseg.clustering.rules import RFMRules
 from custseg.clustering.tree_rules import TreeRules
 from custseg.errors import ParameterError
+from custseg.features.gower import Comparison, Placed
 
 Matrix = NDArray[np.float64]
 Step = dict[str, nw.Expr]
 
 EXPRESSIBLE = (
     *("kmeans", "minibatch_kmeans", "ward", "average", "gaussian_mixture", "spectral", "hdbscan"),
-    *("kmodes", "kprototypes", "latent_class", "rfm_rules", "tree_rules"),
+    *("kmodes", "kprototypes", "kmedoids", "latent_class", "rfm_rules", "tree_rules"),
 )
 """The names in the catalogue whose assignment can be expressed."""
 
@@ -150,14 +153,7 @@ def rule(estimator: Any, n_columns: int) -> Rule:  # noqa: ARG001
 @rule.register(PlainKMeans)
 @rule.register(MiniBatchKMeans)
 def _(estimator: KMeans | PlainKMeans | MiniBatchKMeans, n_columns: int) -> Rule:
-    centers = estimator.cluster_centers_
-    columns = [nw.col(f"x{i}") for i in range(n_columns)]
-    return nearest(
-        [
-            _squares([x - float(c) for x, c in zip(columns, center, strict=True)])
-            for center in centers
-        ]
-    )
+    return nearest([_squares(_gaps(point, n_columns)) for point in estimator.cluster_centers_])
 
 
 @rule.register
@@ -183,6 +179,15 @@ def _(estimator: KModes | KPrototypes, n_columns: int) -> Rule:
         *[nw.col(f"x{i}").is_null() for i in range(n_columns)], ignore_nulls=False
     )
     return replace(nearest(distances), problems=[(nothing, "no variable is known")])
+
+
+@rule.register
+def _(estimator: KMedoids, n_columns: int) -> Rule:
+    space, medoids = estimator.space_, estimator.medoids_
+    if isinstance(space, GowerSpace) and isinstance(medoids, Placed):
+        return _by_gower(space.comparisons, medoids)
+    measure = _metric_of(estimator)
+    return nearest([measure(_gaps(point, n_columns)) for point in np.asarray(medoids)])
 
 
 @rule.register
@@ -279,17 +284,8 @@ def to_points(assignment: Assignment, clusterer: Any, n_columns: int) -> Rule:
     ParameterError
         If the metric cannot be expressed.
     """
-    metric = getattr(clusterer, "metric", None) or "euclidean"
-    if metric not in _METRICS or getattr(clusterer, "metric_params", None):
-        raise ParameterError(
-            f"the metric {metric!r} cannot be expressed in a warehouse. These can: "
-            f"{', '.join(repr(name) for name in _METRICS)}. Otherwise fetch the customers in "
-            "batches and call predict."
-        )
-    gaps = [
-        [nw.col(f"x{i}") - float(point[i]) for i in range(n_columns)] for point in assignment.points
-    ]
-    found = nearest([_METRICS[metric](gap) for gap in gaps])
+    measure = _metric_of(clusterer)
+    found = nearest([measure(_gaps(point, n_columns)) for point in assignment.points])
     if assignment.reach is None:
         return found
     labels = []
@@ -304,16 +300,76 @@ def in_turn(conditions: Sequence[nw.Expr]) -> list[tuple[nw.Expr, int]]:
     return [(holds, label) for label, holds in enumerate(conditions)]
 
 
+def _gaps(point: Matrix, n_columns: int) -> list[nw.Expr]:
+    return [nw.col(f"x{i}") - float(point[i]) for i in range(n_columns)]
+
+
 def _squares(gaps: Sequence[nw.Expr]) -> nw.Expr:
     return add_up([gap * gap for gap in gaps])
 
 
-_METRICS: dict[str, Callable[[Sequence[nw.Expr]], nw.Expr]] = {
+Metric = Callable[[Sequence[nw.Expr]], nw.Expr]
+_METRICS: dict[str, Metric] = {
     "euclidean": lambda gaps: _squares(gaps).sqrt(),
+    "sqeuclidean": _squares,
     "manhattan": lambda gaps: add_up([gap.abs() for gap in gaps]),
     "chebyshev": lambda gaps: nw.max_horizontal(*[gap.abs() for gap in gaps]),
 }
 """The distances that can be expressed, of the gaps in every column."""
+
+_OTHER_NAMES = {"l2": "euclidean", "l1": "manhattan", "cityblock": "manhattan"}
+
+
+def _metric_of(clusterer: Any) -> Metric:
+    metric = getattr(clusterer, "metric", None) or "euclidean"
+    metric = _OTHER_NAMES.get(metric, metric)
+    if metric not in _METRICS or getattr(clusterer, "metric_params", None):
+        raise ParameterError(
+            f"the metric {metric!r} cannot be expressed in a warehouse. These can, without "
+            f"parameters: {', '.join(repr(name) for name in _METRICS)}; of KMedoids also 'gower'. "
+            "Otherwise fetch the customers in batches and call predict."
+        )
+    return _METRICS[metric]
+
+
+def _by_gower(comparisons: Sequence[Comparison], medoids: Placed) -> Rule:
+    """Return the rule that assigns to the nearest medoid by what it and the customer have."""
+    ordered = [one for one in comparisons if one.is_number]
+    ordered += [one for one in comparisons if not one.is_number]
+    distances, strangers = [], []
+    for numbers, codes in zip(medoids.numbers.T, medoids.codes.T, strict=True):
+        own = [*numbers.tolist(), *(code if code >= 0 else nan for code in codes.tolist())]
+        known = [(one, value) for one, value in zip(ordered, own, strict=True) if value == value]
+        shared = [_where_known(one).then(float(one.weight)).otherwise(0.0) for one, _ in known]
+        apart = add_up([_apart(one, value) for one, value in known])
+        both = add_up(shared)
+        divisor = nw.when(both > 0).then(both).otherwise(1.0)
+        distances.append(nw.when(both > 0).then(apart / divisor).otherwise(_FAR))
+        strangers.append(both == 0)
+    lost = nw.all_horizontal(*strangers, ignore_nulls=False)
+    return replace(nearest(distances), problems=[(lost, "no variable in common with any medoid")])
+
+
+_FAR = 1e300
+"""The dissimilarity of a medoid with which nothing can be compared."""
+
+
+def _where_known(one: Comparison) -> Any:
+    return nw.when(~nw.col(str(one.name)).is_null())
+
+
+def _apart(one: Comparison, medoid: float) -> nw.Expr:
+    """Return how far a variable is from a medoid's, times its weight; 0 where it is missing."""
+    values = nw.col(str(one.name))
+    if not one.is_number:
+        levels = one.levels or ()
+        differs = values != float(levels[int(medoid)]) if medoid < len(levels) else values == values
+        return one_if(differs).cast(nw.Float64) * float(one.weight)
+    if one.levels is not None:
+        places = [nw.when(values == float(x)).then(float(i)) for i, x in enumerate(one.levels)]
+        values = nw.coalesce(*places)
+    scaled = (values - one.low) / (one.high - one.low or 1.0) * float(one.weight)
+    return (scaled - float(medoid)).abs().fill_null(0.0)
 
 
 def _log_densities(mixture: GaussianMixture, n_columns: int) -> tuple[list[Step], list[nw.Expr]]:

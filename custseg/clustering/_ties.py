@@ -11,6 +11,8 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from custseg.errors import DataError
+
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.integer]
 
@@ -24,14 +26,25 @@ def first_nearest(distances: Matrix) -> Labels:
     Parameters
     ----------
     distances
-        Customers x segments, none negative.
+        Customers x segments, none negative; NaN where a customer cannot be compared.
+
+    Raises
+    ------
+    DataError
+        If a customer cannot be compared with any segment.
 
     Examples
     --------
-    >>> first_nearest(np.array([[0.1 + 0.2, 0.3], [0.5, 0.4]]))
+    >>> first_nearest(np.array([[0.1 + 0.2, 0.3], [np.nan, 0.4]]))
     array([0, 1])
     """
-    nearest = distances.min(axis=1, keepdims=True)
+    nearest = np.fmin.reduce(distances, axis=1, keepdims=True)
+    lost = np.isnan(nearest)
+    if lost.any():
+        raise DataError(
+            f"{int(lost.sum()):,} of {len(distances):,} customers have no value in common with any "
+            "segment's centre. Set them aside, or add a variable that everybody has."
+        )
     return np.asarray((distances <= nearest * (1 + TIE)).argmax(axis=1))
 
 

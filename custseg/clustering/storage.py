@@ -20,6 +20,8 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from custseg import __version__
 from custseg.clustering._frames import pack, parts_of, unpack
+from custseg.clustering._spaces import GowerSpace
+from custseg.clustering.kmedoids import KMedoids
 from custseg.clustering.kmodes import KModes
 from custseg.clustering.kprototypes import KPrototypes
 from custseg.clustering.latent_class import LatentClass
@@ -41,6 +43,7 @@ TRUSTED = (
     "custseg.clustering._spaces.GowerSpace",
     "custseg.clustering._spaces.MetricSpace",
     "custseg.clustering._trees.Tree",
+    "custseg.clustering.adaptive.AdaptiveKMeans",
     "custseg.clustering.assignment.Assignment",
     "custseg.clustering.assignment.Ranges",
     "custseg.clustering.consensus.Consensus",
@@ -243,6 +246,13 @@ def _check_shapes(part: Any) -> None:
         n_numbers = part.n_features_in_ - n_levels
         if part.means_.shape != (k, n_numbers) or part.modes_.shape != (k, n_levels):
             raise ValueError("means and modes are not of one shape")
+    if isinstance(part, KMedoids) and isinstance(part.space_, GowerSpace):
+        numbers, codes, weights = part.medoids_
+        n_numbers = sum(one.is_number for one in part.space_.comparisons)
+        shapes = numbers.shape, codes.shape, weights.shape
+        n_levels, k = len(part.space_.comparisons) - n_numbers, part.n_clusters
+        if shapes != ((n_numbers, k), (n_levels, k), (n_numbers + n_levels,)):
+            raise ValueError("medoids are not of one shape")
     if isinstance(part, LatentClass):
         _ = part.item_probabilities_, part.item_means_
 

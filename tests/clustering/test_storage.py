@@ -399,6 +399,15 @@ def test_arrays_that_do_not_fit_each_other_are_refused(algorithm, attribute, sto
             cs.load_model(forge(stored, content=state_of(model, estimator_=forged)))
 
 
+@pytest.mark.parametrize("part", ["numbers", "codes", "weights"])
+def test_medoids_that_do_not_fit_each_other_are_refused(part, stored):
+    model = fitted("kmedoids")
+    forged = pack(model.estimator_)
+    forged.medoids_ = forged.medoids_._replace(**{part: getattr(forged.medoids_, part)[:1]})
+    with pytest.raises(ModelFileError, match="medoids are not of one shape"):
+        cs.load_model(forge(stored, content=state_of(model, estimator_=forged)))
+
+
 @pytest.mark.parametrize("lacking", ["format", "versions", "customers", "model"])
 def test_a_manifest_without_its_parts_is_refused(lacking, stored):
     found = members(stored)

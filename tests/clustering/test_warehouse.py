@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans, MiniBatchKMeans
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
@@ -20,7 +20,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, Stan
 
 import custseg as cs
 from custseg._engine import collect, to_lazy
-from custseg.clustering import RFMRules, TreeRules
+from custseg.clustering import KMedoids, RFMRules, TreeRules
 from custseg.clustering._naming import as_codes
 from custseg.clustering._sql_rules import EXPRESSIBLE
 from custseg.errors import ColumnError, DataError, ParameterError
@@ -187,6 +187,7 @@ def fitted(algorithm: Any = "kmeans", table: Any = None, **options: Any) -> cs.S
 
 MIXED = {
     "kprototypes": list(KINDS),
+    "kmedoids": list(KINDS),
     "latent_class": list(KINDS),
     "kmodes": ["region", "member", "band"],
 }
@@ -199,6 +200,7 @@ def example(name: str) -> tuple[cs.SegmentationModel, pd.DataFrame, pd.Series]:
     algorithm: Any = name
     if name in MIXED:
         options = {"encoder": "auto", "dictionary": KINDS, "variables": MIXED[name]}
+        gaps["nps"] = people()["nps"]  # medoids need a variable that everybody has
     elif name == "rfm_rules":
         algorithm, gaps = RFMRules(columns=["recency", "nps", "monetary"]), people()
         options = {"encoder": None, "variables": None, "n_segments": None}
@@ -318,13 +320,22 @@ def test_a_tie_between_components_of_a_mixture_goes_to_the_first(kind):
         GaussianMixture(covariance_type="diag", random_state=0),
         GaussianMixture(covariance_type="spherical", random_state=0),
         make_pipeline(StandardScaler(), RobustScaler(), KMeans(n_init=2)),
+        make_pipeline("passthrough", MaxAbsScaler(), AgglomerativeClustering()),
+        AgglomerativeClustering(metric="manhattan", linkage="average"),
+        AgglomerativeClustering(metric="chebyshev", linkage="complete"),
+        KMedoids(metric="cityblock", random_state=0),
+        KMedoids(metric="sqeuclidean", random_state=0),
+        DBSCAN(eps=1.3, min_samples=5),
     ],
-    ids=lambda estimator: getattr(estimator, "covariance_type", type(estimator).__name__),
+    ids=lambda estimator: repr(estimator)[:40],
 )
 def test_other_algorithms(algorithm):
-    table = people()
-    model = fitted(algorithm, table)
-    assert_equal(fetched(model.assign_in(in_duckdb(table))), model.predict(table).astype(object))
+    model = fitted(algorithm, n_segments=None if isinstance(algorithm, DBSCAN) else 5)
+    far = people(1).assign(monetary=1e12).set_axis([0]).rename_axis("customer_id")
+    table = pd.concat([far, people()])
+    want = model.predict(table)
+    assert want.isna().sum() == isinstance(algorithm, DBSCAN)
+    assert_equal(fetched(model.assign_in(in_duckdb(table))), want.astype(object))
 
 
 @pytest.mark.parametrize(
@@ -468,6 +479,13 @@ def test_what_cannot_be_expressed_says_what_can():
         fitted("birch", table).assign_in(table)
     with pytest.raises(ParameterError, match=r"PCA cannot be expressed.*MinMaxScaler"):
         fitted(make_pipeline(PCA(2), KMeans()), table).assign_in(table)
+    far = AgglomerativeClustering(metric="canberra", linkage="average")
+    with pytest.raises(ParameterError, match=r"metric 'canberra' cannot be .* 'euclidean'"):
+        fitted(far, table).assign_in(table)
+    square = pd.DataFrame(cdist(*[table[["recency"]]] * 2), table.index, table.index)
+    apart = cs.SegmentationModel(KMedoids(3, metric="precomputed")).fit(square)
+    with pytest.raises(ParameterError, match="fitted on dissimilarities"):
+        apart.assign_in(table)
     encoder = make_column_transformer((StandardScaler(), NUMBERS))
     with pytest.raises(ParameterError, match="ColumnTransformer cannot be expressed"):
         fitted(table=table, encoder=encoder).assign_in(table)
