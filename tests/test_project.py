@@ -129,6 +129,32 @@ print(len(customers), model.segments_.nunique(), "pyarrow" in sys.modules)
     assert (segments, loaded) == ("4", "False")
 
 
+def test_every_raw_table_becomes_features_without_pyarrow() -> None:
+    code = f"""{WITHOUT_PYARROW}
+import custseg as cs
+shop = cs.datasets.make_shop(60, defects=True, random_state=0)
+who = {{"customer_id": "customer_id"}}
+roles = ["timestamp", "order_id", "line_id", "product", "category", "quantity", "unit_price"]
+lines = cs.Transactions(shop.transactions, **who, **dict(zip(roles, roles)))
+roles = ["timestamp", "touchpoint", "channel", "stage"]
+visits = cs.Touchpoints(shop.touchpoints, **who, **dict(zip(roles, roles))).clean()
+table = cs.features.build_customer_table(
+    as_of="2024-12-31",
+    transactions=lines.clean(returns="net", duplicates="drop", inconsistent_labels="unify"),
+    touchpoints=visits,
+    survey=cs.Survey(shop.survey, **who, timestamp="responded", nps="nps").clean(),
+    customers=cs.Customers(shop.customers, **who, age="age", income="income_band").clean(),
+)
+group = table["region"]
+print(len(table), len(cs.features.journey_map(visits, by=group).to_frame()["segment"].unique()))
+print(len(cs.features.exposure(visits, group).to_frame()["segment"].unique()))
+print("pyarrow" in sys.modules)
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["60", "6", "5", "False"]
+
+
 def test_pyarrow_is_really_blocked() -> None:
     done = run_python(f"{WITHOUT_PYARROW}\nimport pyarrow")
     assert "No module named 'pyarrow'" in done.stderr
