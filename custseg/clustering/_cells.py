@@ -1,7 +1,7 @@
 """The cells of recency, frequency and monetary scores as a table, and the grid they fill."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,19 +23,18 @@ BOUNDS = {
 
 def cell_table(cells: CellTable | None, bins: int) -> pd.DataFrame:
     """Return the cells as a frame with every bound, as whole numbers from 1 to `bins`."""
-    if cells is None:
-        cells = _customary(bins)
-    if not isinstance(cells, pd.DataFrame):
-        rows = [(name, *recency, *frequency) for name, recency, frequency in cells]
-        cells = pd.DataFrame(rows, columns=["segment", *BOUNDS["recency"], *BOUNDS["frequency"]])
-    check_columns(cells.columns, ["segment"], where="the table of cells")
-    table = pd.DataFrame({"segment": cells["segment"].to_numpy(dtype=object)})
+    given: Any = _customary(bins) if cells is None else cells
+    if not isinstance(given, pd.DataFrame):
+        rows = [(name, *recency, *frequency) for name, recency, frequency in given]
+        given = pd.DataFrame(rows, columns=["segment", *BOUNDS["recency"], *BOUNDS["frequency"]])
+    check_columns(given.columns, ["segment"], where="the table of cells")
+    table = pd.DataFrame({"segment": given["segment"].to_numpy(dtype=object)})
     for low, high in BOUNDS.values():
-        if low not in cells and high not in cells:
+        if low not in given and high not in given:
             table[low], table[high] = 1, bins
             continue
-        check_columns(cells.columns, [low, high], where="the table of cells")
-        table[low], table[high] = cells[low].to_numpy(), cells[high].to_numpy()
+        check_columns(given.columns, [low, high], where="the table of cells")
+        table[low], table[high] = given[low].to_numpy(), given[high].to_numpy()
         for row in table.itertuples():
             what = f"of {row.segment!r} in the table of cells"
             check_number(getattr(row, low), f"{low} {what}", ge=1, le=bins, integer=True)
