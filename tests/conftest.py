@@ -30,3 +30,15 @@ def spark() -> Iterator[Any]:
     session = builder.config(map=settings).getOrCreate()
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """Return a connection to the PostgreSQL server that CUSTSEG_POSTGRES names."""
+    address = os.environ.get("CUSTSEG_POSTGRES")
+    if not address:
+        pytest.skip("needs CUSTSEG_POSTGRES, such as postgresql://user@localhost/scratch")
+    pytest.importorskip("psycopg", reason="needs pip install 'ibis-framework[postgres]'")
+    backend = pytest.importorskip("ibis").connect(address)
+    yield backend
+    backend.disconnect()

@@ -1,8 +1,7 @@
 """One code for every engine: the same tables come back, to 1e-9, wherever the rows live."""
 
 import dataclasses
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -238,18 +237,6 @@ ENGINES: dict[str, Callable[[Any, str, Place], Any]] = {
     "csv": in_csv,
     "spark": in_spark,
 }
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    """Return a connection to the PostgreSQL server that CUSTSEG_POSTGRES names."""
-    address = os.environ.get("CUSTSEG_POSTGRES")
-    if not address:
-        pytest.skip("needs CUSTSEG_POSTGRES, such as postgresql://user@localhost/scratch")
-    pytest.importorskip("psycopg", reason="needs pip install 'ibis-framework[postgres]'")
-    backend = pytest.importorskip("ibis").connect(address)
-    yield backend
-    backend.disconnect()
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -117,15 +117,24 @@ def at_the_borders() -> pd.DataFrame:
 # ------------------------------------------------------------------------------------- the engines
 
 
-def in_spark(table: Any, session: Any) -> Any:
+def without_dictionaries(table: Any) -> Any:
     for i, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             table = table.set_column(i, field.name, table[i].cast(pa.string()))
-    return session.createDataFrame(table)
+    return table
+
+
+def in_spark(table: Any, session: Any) -> Any:
+    return session.createDataFrame(without_dictionaries(table))
 
 
 def in_ibis(table: Any, _: Any) -> Any:
     return pytest.importorskip("ibis").duckdb.connect().create_table("customers", table)
+
+
+def in_postgres(table: Any, backend: Any) -> Any:
+    name = f"customers_{len(backend.list_tables())}"
+    return backend.create_table(name, without_dictionaries(table), temp=True)
 
 
 ENGINES: dict[str, Callable[[Any, Any], Any]] = {
@@ -136,6 +145,7 @@ ENGINES: dict[str, Callable[[Any, Any], Any]] = {
     "duckdb": lambda table, _: duckdb.from_arrow(table),
     "narwhals": lambda table, _: nw.from_native(duckdb.from_arrow(table)),
     "ibis": in_ibis,
+    "postgres": in_postgres,
     "spark": in_spark,
 }
 
@@ -143,7 +153,8 @@ ENGINES: dict[str, Callable[[Any, Any], Any]] = {
 @pytest.fixture(params=ENGINES)
 def put(request: pytest.FixtureRequest) -> Callable[[pd.DataFrame], Any]:
     """Return what puts a customer table into an engine, its rows in another order."""
-    session = request.getfixturevalue("spark") if request.param == "spark" else None
+    served = request.param in ("postgres", "spark")
+    session = request.getfixturevalue(request.param) if served else None
 
     def put(table: pd.DataFrame) -> Any:
         rows = pa.Table.from_pandas(table.sample(frac=1, random_state=5).reset_index())
@@ -232,6 +243,19 @@ def test_every_algorithm_gives_the_segments_of_predict(algorithm):
     assert want.nunique() > 2
     if algorithm == "hdbscan":
         assert want.isna().any()
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["hdbscan", "kprototypes", "kmedoids", "latent_class", "rfm_rules", "tree_rules"]
+)
+def test_the_query_can_be_written_in_the_sql_of_warehouses(algorithm):
+    ibis = pytest.importorskip("ibis")
+    model, table, _ = example(algorithm)
+    there = in_ibis(without_dictionaries(pa.Table.from_pandas(table.reset_index())), None)
+    found = model.assign_in(there)
+    assert isinstance(found, ibis.Table)
+    for dialect in ("bigquery", "snowflake", "trino", "postgres"):
+        assert "SELECT" in ibis.to_sql(found, dialect=dialect, pretty=False)
 
 
 @pytest.mark.slow
