@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 Codes = NDArray[np.int32]
 BLOCK = 256
+STRIP = 8
 
 
 def whole_blocks(values: NDArray) -> NDArray:
@@ -117,6 +118,22 @@ def between(
 
 
 @njit(cache=True, nogil=True)
+def _mirror(tile: Matrix, low: int, high: int, start: int, end: int, out: Matrix) -> None:
+    """Put `tile`, rows `low` to `high` of columns `start` to `end`, into `out` with both swapped.
+
+    `STRIP` columns are read at a time: written one by one, they would be read from far apart.
+    """
+    whole = end - (end - start) % STRIP
+    for j in range(start, whole, STRIP):
+        for i in range(low, high):
+            for s in range(STRIP):
+                out[j + s, i] = tile[i - low, j + s - start]
+    for j in range(whole, end):
+        for i in range(low, high):
+            out[j, i] = tile[i - low, j - start]
+
+
+@njit(cache=True, nogil=True)
 def square_band(
     numbers: Matrix,
     codes: Codes,
@@ -143,6 +160,4 @@ def square_band(
                 _compare(number, code, numbers, codes, weights, start, part, shared)
             out[i, start:end] = part[: end - start]
         if start > low:
-            for j in range(start, end):
-                for i in range(low, high):
-                    out[j, i] = tile[i - low, j - start]
+            _mirror(tile, low, high, start, end, out)
