@@ -1,5 +1,6 @@
 """The first screen of the README is true: its code runs and prints what it says."""
 
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ def test_the_code_prints_what_the_readme_says() -> None:
     assert blocks is not None
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", blocks[1]],
+        env={**os.environ, "CUSTSEG_QUIET": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -27,7 +27,7 @@ Matrix = NDArray[np.float64]
 EXCHANGE_UP_TO = 5_000
 """Up to how many distinct rows the exchange follows Lloyd's iteration: it tells where few do."""
 
-LARGE = 1_000_000
+LARGE = 20_000
 """Rows times variables times centres from which the starts of a fit run in threads."""
 
 
