@@ -116,6 +116,9 @@ def test_every_algorithm_answers_as_before(algorithm, tmp_path):
     pd.testing.assert_series_equal(again.predict(new), model.predict(new))
     pd.testing.assert_frame_equal(again.sizes_, model.sizes_)
     pd.testing.assert_frame_equal(again.centers_, model.centers_, check_exact=True)
+    pd.testing.assert_frame_equal(again.assign(new), model.assign(new))
+    assert type(again.estimator_) is type(model.estimator_)
+    assert repr(again.estimator_)
     assert repr(again) == repr(model)
     assert again._repr_mimebundle_() == model._repr_mimebundle_()
     assert again.provenance_ == model.provenance_
@@ -166,6 +169,16 @@ def test_what_was_given_to_the_model_comes_back(tmp_path):
     pd.testing.assert_frame_equal(again.encoder.dictionary, encoder.dictionary)
     refitted = again.fit(table)
     pd.testing.assert_series_equal(refitted.segments_, model.segments_)
+
+
+def test_names_that_look_like_markup_stay_text(tmp_path):
+    model = fitted().rename({"A": "<script>alert(1)</script>"})
+    model.save(tmp_path / "spring.model")
+    again = cs.load_model(tmp_path / "spring.model")
+    assert again.predict(people()).tolist() == model.predict(people()).tolist()
+    html = again._repr_mimebundle_()["text/html"]
+    assert "&lt;script&gt;" in html
+    assert "<script>" not in html
 
 
 def test_a_stored_model_assigns_in_a_warehouse(stored):
