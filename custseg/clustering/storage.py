@@ -241,19 +241,19 @@ def _rebuilt(state: Mapping[str, Any], manifest: Mapping[str, Any]) -> Segmentat
 
 def _check_shapes(part: Any) -> None:
     """Raise an error where arrays do not fit together: compiled loops read them unchecked."""
-    if isinstance(part, KModes | KPrototypes):
+    if isinstance(part, KModes | KPrototypes) and hasattr(part, "modes_"):
         k, n_levels = len(part.means_), len(part.categorical_)
         n_numbers = part.n_features_in_ - n_levels
         if part.means_.shape != (k, n_numbers) or part.modes_.shape != (k, n_levels):
             raise ValueError("means and modes are not of one shape")
-    if isinstance(part, KMedoids) and isinstance(part.space_, GowerSpace):
+    if isinstance(part, KMedoids) and isinstance(getattr(part, "space_", None), GowerSpace):
         numbers, codes, weights = part.medoids_
         n_numbers = sum(one.is_number for one in part.space_.comparisons)
         shapes = numbers.shape, codes.shape, weights.shape
         n_levels, k = len(part.space_.comparisons) - n_numbers, part.n_clusters
         if shapes != ((n_numbers, k), (n_levels, k), (n_numbers + n_levels,)):
             raise ValueError("medoids are not of one shape")
-    if isinstance(part, LatentClass):
+    if isinstance(part, LatentClass) and hasattr(part, "class_weights_"):
         _ = part.item_probabilities_, part.item_means_
 
 

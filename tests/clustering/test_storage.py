@@ -14,11 +14,23 @@ import pytest
 import skops.io
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import custseg as cs
-from custseg.clustering import ALGORITHMS, read_manifest, storage
+from custseg.clustering import (
+    ALGORITHMS,
+    Consensus,
+    KMedoids,
+    KModes,
+    KPrototypes,
+    LatentClass,
+    RFMRules,
+    TreeRules,
+    read_manifest,
+    storage,
+)
 from custseg.clustering._frames import pack
 from custseg.errors import (
     ColumnError,
@@ -169,6 +181,50 @@ def test_what_was_given_to_the_model_comes_back(tmp_path):
     pd.testing.assert_frame_equal(again.encoder.dictionary, encoder.dictionary)
     refitted = again.fit(table)
     pd.testing.assert_series_equal(refitted.segments_, model.segments_)
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        KModes(3),
+        KPrototypes(3),
+        KMedoids(3, metric="gower"),
+        KMedoids(3, metric="manhattan"),
+        LatentClass(3),
+        RFMRules(),
+        TreeRules(3, target="monetary"),
+        Consensus(3, members=["kmeans", GaussianMixture(random_state=0)]),
+    ],
+    ids=lambda algorithm: repr(algorithm)[:30],
+)
+def test_an_algorithm_that_was_given_comes_back_unfitted(algorithm, tmp_path):
+    takes = LEVELS if isinstance(algorithm, KModes) else list(KINDS)
+    if isinstance(algorithm, Consensus) or getattr(algorithm, "metric", "") == "manhattan":
+        takes = NUMBERS
+    given = {"variables": takes, "n_segments": None}
+    model = fitted(algorithm, **given)
+    model.save(tmp_path / "spring.model")
+    again = cs.load_model(tmp_path / "spring.model")
+    pd.testing.assert_series_equal(again.predict(people()), model.predict(people()))
+    assert not hasattr(again.algorithm, "n_features_in_")
+    assert repr(again.algorithm) == repr(model.algorithm)
+
+
+def test_a_model_of_dissimilarities_comes_back(tmp_path):
+    table = people()
+    square = cs.features.gower(table, dictionary=KINDS)
+    square = pd.DataFrame(square, index=table.index, columns=table.index)
+    model = cs.SegmentationModel(KMedoids(3, metric="precomputed"), random_state=0).fit(square)
+    model.save(tmp_path / "spring.model")
+    again = cs.load_model(tmp_path / "spring.model")
+    pd.testing.assert_series_equal(again.medoids_, model.medoids_)
+    pd.testing.assert_series_equal(again.predict(square), model.predict(square))
+    ids = {
+        name
+        for name in table.index
+        if name.encode() in b"".join(members(tmp_path / "spring.model").values())
+    }
+    assert ids <= set(model.medoids_)
 
 
 def test_names_that_look_like_markup_stay_text(tmp_path):
