@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import narwhals as nw
+from narwhals.exceptions import DuplicateError
 
 from custseg.errors import ColumnError, DataError, MissingFileError, ParameterError, nearest
 
@@ -50,7 +51,8 @@ def to_lazy(data: Any) -> nw.LazyFrame:
     Raises
     ------
     ColumnError
-        If the name of a column of a PySpark frame has a dot or a backtick.
+        If two columns have one name, or the name of a column of a PySpark frame has a dot or a
+        backtick.
     MissingFileError
         If `data` is a path and there is no such file.
     DataError
@@ -75,6 +77,12 @@ def to_lazy(data: Any) -> nw.LazyFrame:
             f"the data are of type {kind}, which is no table. Give a pandas, Polars or PyArrow "
             "table, a DuckDB relation, a PySpark frame, an Ibis table, or the path of a CSV or "
             "Parquet file."
+        ) from None
+    except DuplicateError:
+        names = data.column_names if hasattr(data, "column_names") else list(data.columns)
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ColumnError(
+            f"{names.count(twice)} columns have the name {twice!r}. Rename or drop all but one first."
         ) from None
     if isinstance(frame, nw.LazyFrame) and frame.implementation.is_polars():
         frame = frame.collect()

@@ -165,6 +165,13 @@ def test_what_is_no_table_is_refused_with_the_remedy(data: object, words: str) -
         to_lazy(data)
 
 
+def test_columns_of_one_name_are_refused_by_name() -> None:
+    rows = pytest.importorskip("pyarrow").table([[1], [2]], names=["paid", "paid"])
+    for data in (pd.concat([VISITS, VISITS[["spend"]]], axis=1), rows):
+        with pytest.raises(errors.ColumnError, match="2 columns have the name '(spend|paid)'"):
+            to_lazy(data)
+
+
 def test_whole_numbers_and_iso_text_parse_as_times() -> None:
     table = pd.DataFrame(
         {"number": [19970131, 19980228], "text": ["1997-01-31", "1998-02-28 10:00"]}
