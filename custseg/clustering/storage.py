@@ -248,9 +248,9 @@ def _check_shapes(part: Any) -> None:
             raise ValueError("means and modes are not of one shape")
     if isinstance(part, KMedoids) and isinstance(getattr(part, "space_", None), GowerSpace):
         numbers, codes, weights = part.medoids_
-        n_numbers = sum(one.is_number for one in part.space_.comparisons)
+        n_numbers = sum(one.is_number for one in space.comparisons)
         shapes = numbers.shape, codes.shape, weights.shape
-        n_levels, k = len(part.space_.comparisons) - n_numbers, part.n_clusters
+        n_levels, k = len(space.comparisons) - n_numbers, part.n_clusters
         if shapes != ((n_numbers, k), (n_levels, k), (n_numbers + n_levels,)):
             raise ValueError("medoids are not of one shape")
     if isinstance(part, LatentClass) and hasattr(part, "class_weights_"):

@@ -521,6 +521,16 @@ def test_rounding_errors_are_not_negative_dissimilarities():
     assert KMedoids(3, random_state=0).fit(square).inertia_ > 0
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "mahalanobis", "gower"])
+def test_a_model_of_medoids_is_stored(metric, tmp_path):
+    customers, _ = mixed(120)
+    table = customers[["age", "spend"]].fillna(40).rename_axis("customer_id")
+    model = cs.SegmentationModel(KMedoids(metric=metric), n_segments=3, random_state=0).fit(table)
+    model.save(tmp_path / "medoids.model")
+    again = cs.load_model(tmp_path / "medoids.model").predict(table)
+    pd.testing.assert_series_equal(again, model.segments_)
+
+
 def test_it_is_at_the_door_of_its_room():
     assert cs.clustering.KMedoids is KMedoids
     assert "kmedoids" in cs.clustering.ALGORITHMS
