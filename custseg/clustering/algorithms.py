@@ -80,10 +80,16 @@ def _kmeans(n_segments: int, seed: int) -> Any:
     return KMeans(n_segments, random_state=seed)
 
 
+def _adaptive_kmeans(n_segments: int, seed: int) -> Any:
+    from custseg.clustering.adaptive import AdaptiveKMeans
+
+    return AdaptiveKMeans(n_segments, random_state=seed)
+
+
 def _kmodes(n_segments: int, seed: int) -> Any:
     from custseg.clustering.kmodes import KModes
 
-    return KModes(n_segments, random_state=seed)
+    return KModes(n_segments, init="k-means++", random_state=seed)
 
 
 def _kprototypes(n_segments: int, seed: int) -> Any:
@@ -127,6 +133,11 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         _kmeans,
         "Segments around means: least squares within segments, the best of ten starts or more.",
         "Lloyd (1982); Hartigan (1975), exchange; Arthur & Vassilvitskii (2007), k-means++.",
+    ),
+    "adaptive_kmeans": Algorithm(
+        _adaptive_kmeans,
+        "Segments around means, in units of each variable's own spread within segments.",
+        "Diday & Govaert (1977), R.A.I.R.O. 11; Friedman & Rubin (1967), JASA 62(320).",
     ),
     "minibatch_kmeans": Algorithm(
         lambda n_segments, seed: MiniBatchKMeans(n_segments, n_init=10, random_state=seed),
@@ -404,6 +415,9 @@ def predicted(estimator: Any, matrix: Matrix) -> Labels:
     The nearest centre of k-means is found row by row, so that a tie does not depend on which
     other rows are asked about; ties, also between probabilities, go to the first label.
     """
+    if isinstance(estimator, Pipeline):
+        rows = estimator[:-1].transform(matrix) if len(estimator) > 1 else matrix
+        return predicted(estimator[-1], rows)
     if isinstance(estimator, (PlainKMeans, MiniBatchKMeans)):
         return first_nearest(cdist(matrix, estimator.cluster_centers_, "sqeuclidean"))
     if hasattr(estimator, "predict_proba"):

@@ -79,40 +79,47 @@ class Null:
     """A reference: how a table without structure is made, and what it cannot see."""
 
     make: Callable[[Matrix, np.random.Generator], Matrix]
+    words: str
     blind_side: str
 
 
 NULLS: Mapping[str, Null] = {
     "permuted": Null(
         permuted,
+        "tables with shuffled columns",
         "the null reference shuffles every column on its own, so it keeps each variable's "
         "distribution and breaks all association: variables that merely correlate beat it without "
         "any groups, and groups along a single variable cannot beat it.",
     ),
     "box": Null(
         box,
+        "points spread evenly over a box",
         "the null reference is spread evenly over the ranges of the columns: data that are denser "
         "in the middle, skewed, discrete or correlated beat it without any groups.",
     ),
     "pca_box": Null(
         pca_box,
+        "points spread evenly over a box along the principal components",
         "the null reference is spread evenly over the ranges of the principal components, so it "
         "follows correlation: data that are denser in the middle, skewed or discrete beat it "
         "without any groups.",
     ),
     "normal": Null(
         normal,
+        "a normal cloud with the same covariances",
         "the null reference is normal with the same means and covariances: skewed, discrete or "
         "flat data beat it without any groups.",
     ),
     "copula": Null(
         copula,
+        "tables with the same distributions and rank correlations",
         "the null reference keeps each variable's distribution and the correlation of normal "
         "scores (a Gaussian copula): groups along a single variable cannot beat it, while a factor "
         "behind yes/no answers or counts does without any groups.",
     ),
     "style": Null(
         style,
+        "tables with the same styles of answering",
         "the null reference keeps each customer's level and spread of answers and each item's "
         "mean, for rating scales: groups that differ in their level alone cannot beat it, and for "
         "variables that are no ratings of one kind it means nothing.",

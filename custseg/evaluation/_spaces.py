@@ -29,14 +29,24 @@ class Space:
         From rows of such a matrix to points whose Euclidean distances mean something: numbers stay,
         a category is a column per level, scaled to variance 1 together; what is missing is at the
         mean.
-    categories
-        Whether a column holds codes.
+    categorical
+        The positions of columns that hold codes.
     """
 
     encoder: Any
     matrix: Matrix
     coordinates: Callable[[Matrix], Matrix]
-    categories: bool
+    categorical: tuple[int, ...]
+
+    @property
+    def complete(self) -> Matrix:
+        """The matrix with the mean where a number is missing."""
+        numbers = np.ones(self.matrix.shape[1], dtype=bool)
+        numbers[list(self.categorical)] = False
+        gaps = np.isnan(self.matrix) & numbers
+        if not gaps.any():
+            return self.matrix
+        return np.where(gaps, np.nanmean(np.where(numbers, self.matrix, 0.0), axis=0), self.matrix)
 
 
 def space_of(
@@ -70,9 +80,9 @@ def space_of(
     return known[form]
 
 
-def _view(encoder: Any, matrix: Matrix) -> tuple[Callable[[Matrix], Matrix], bool]:
+def _view(encoder: Any, matrix: Matrix) -> tuple[Callable[[Matrix], Matrix], tuple[int, ...]]:
     if not isinstance(encoder, MixedEncoder):
-        return (lambda rows: rows), False
+        return (lambda rows: rows), ()
     categorical = list(encoder.categorical_)
     numbers = [place for place in range(matrix.shape[1]) if place not in categorical]
     middle = np.nanmean(matrix[:, numbers], axis=0) if numbers else np.empty(0)
@@ -92,4 +102,4 @@ def _view(encoder: Any, matrix: Matrix) -> tuple[Callable[[Matrix], Matrix], boo
             blocks.append(marks / np.sqrt(max(1 - (share**2).sum(), 1e-12)))
         return np.hstack(blocks)
 
-    return coordinates, bool(categorical)
+    return coordinates, tuple(categorical)

@@ -24,6 +24,7 @@ from custseg.evaluation._candidates import Measured, Settings, measure_candidate
 from custseg.evaluation._references import INDICES, NULLS, SMALLER_IS_BETTER, against, family_p
 from custseg.evaluation._spaces import Space, space_of
 from custseg.evaluation.evidence import Evidence
+from custseg.evaluation.gaps import Gaps, gaps, natural
 from custseg.evaluation.verdict import decide
 
 Matrix = NDArray[np.float64]
@@ -34,11 +35,13 @@ SILHOUETTE_SAMPLE = 5_000
 LARGEST = 20_000
 FEWEST_NULL_TABLES = 19
 ZERO_HEAVY = 0.3
+LEARNED = "adaptive_kmeans"
 
 COLUMNS = (
     *("algorithm", "k", "ari", "jaccard", "jaccard_min", "within_ss"),
     *(part for name in INDICES for part in (name, f"{name}_null", f"{name}_z", f"p_{name}")),
-    *("p_family", "describability", "smallest_share", "reason", "seconds"),
+    *("p_family", "natural", "border_ratio", "p_border"),
+    *("describability", "smallest_share", "reason", "seconds"),
 )
 
 
@@ -128,7 +131,7 @@ def compare_segmentations(
     ... )
     >>> evidence = compare_segmentations(customers, ["visits", "basket"], k=[2, 3], n_resamples=20)
     >>> evidence.verdict.kind, evidence.verdict.k
-    ('reproducible', 2)
+    ('natural', 2)
     >>> evidence.model().n_segments
     2
     """
@@ -165,11 +168,21 @@ def compare_segmentations(
         space = spaces[key]
         prepare(algorithm, estimator, space.encoder, len(frame))
         found[key] = measure_candidate(_label(key), estimator, space, settings, folder)
-    table = pd.DataFrame([_row(key, one, least) for key, one in found.items()])[list(COLUMNS)]
+    borders = _borders(found, spaces, frame.index, seed)
+    wider = _in_learned_units(spaces, {k for _, k in estimators if k}, borders, seed)
+    if wider is not None and wider[0] not in found:
+        key, space = wider
+        spaces[key] = space
+        estimator = make_estimator(*key, seed)
+        found[key] = measure_candidate(_label(key), estimator, space, settings, folder)
+        borders |= _borders({key: found[key]}, spaces, frame.index, seed)
+    table = pd.DataFrame(
+        [_row(key, one, borders.get(_label(key)), least) for key, one in found.items()]
+    )
     _add_family_p(table, list(found.values()))
     return Evidence(
         candidates=table,
-        verdict=decide(table, len(frame)),
+        verdict=decide(table, len(frame), NULLS[null].words),
         n_customers=len(whole),
         n_measured=len(frame),
         variables=tuple(names),
@@ -178,8 +191,9 @@ def compare_segmentations(
             {key: dict(zip(INDICES, one.draws.T, strict=True)) for key, one in found.items()}
         ),
         labelings=_labelings(found, frame.index),
+        gaps=borders,
         min_share=least,
-        algorithms=tuple(algorithms),
+        algorithms=(*algorithms, *([LEARNED] if wider is not None else [])),
         encoder=encoder,
         random_state=seed,
         notes=_notes(settings, frame, len(whole)),
@@ -228,7 +242,7 @@ def _spaces(
     spaces = {}
     for key, (_, estimator) in estimators.items():
         space = spaces[key] = space_of(estimator, frame, encoder, known)
-        if space.categories and null != "permuted":
+        if space.categorical and null != "permuted":
             raise ParameterError(
                 f"null is {null!r}, but {key[0]} takes categories, for which only 'permuted' makes "
                 "tables."
@@ -236,8 +250,46 @@ def _spaces(
     return spaces
 
 
-def _row(key: Key, found: Measured, min_share: float) -> dict[str, Any]:
+def _borders(
+    found: Mapping[Key, Measured], spaces: Mapping[Key, Space], ids: pd.Index, seed: int
+) -> dict[str, Gaps]:
+    """Return from candidate to the borders of its segments, where it has any."""
+    borders = {}
+    for key, one in found.items():
+        n_segments = int(one.codes.max(initial=-1)) + 1
+        if n_segments > 1:
+            space = spaces[key]
+            table = pd.DataFrame(space.complete, index=ids)
+            labels = as_segments(one.codes, segment_names(n_segments), ids)
+            borders[_label(key)] = gaps(
+                table, labels, categorical=list(space.categorical), random_state=seed
+            )
+    return borders
+
+
+def _in_learned_units(
+    spaces: Mapping[Key, Space], numbers: set[int], borders: Mapping[str, Gaps], seed: int
+) -> tuple[Key, Space] | None:
+    """Return the candidate with more natural segments that k-means in learned units finds.
+
+    Standardised, columns without groups hide the groups of others from most algorithms.
+    """
+    measured = [space for space in spaces.values() if not space.categorical]
+    if not measured or not numbers or np.isnan(measured[0].matrix).any():
+        return None
+    table = pd.DataFrame(measured[0].matrix)
+    most = max((len(one.borders) for one in borders.values() if one.natural), default=1)
+    asked = [number for number in sorted(numbers) if number > most]
+    found = natural(table, k=asked, random_state=seed).best_k if asked else None
+    return None if found is None else ((LEARNED, found), measured[0])
+
+
+def _row(key: Key, found: Measured, borders: Gaps | None, min_share: float) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS, float("nan"))
+    row["natural"] = borders is not None and borders.natural
+    if borders is not None:
+        fullest = borders.borders.loc[borders.borders["ratio"].idxmax()]
+        row["border_ratio"], row["p_border"] = fullest["ratio"], borders.p_joint
     n_segments = int(found.codes.max(initial=-1)) + 1
     row |= {"algorithm": key[0], "k": key[1] or n_segments, "reason": str(found.reason)}
     row |= {"seconds": float(found.seconds), "within_ss": float(found.within_ss)}

@@ -1,5 +1,6 @@
 """What speaks for which segmentation: every candidate measured, and a verdict."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,12 +9,13 @@ import pandas as pd
 from custseg.clustering import SegmentationModel
 from custseg.clustering.algorithms import algorithm_name
 from custseg.errors import ParameterError, check_option
+from custseg.evaluation.gaps import Gaps
 from custseg.evaluation.verdict import Verdict
 from custseg.results import Result
 
 SHOWN = (
-    *("algorithm", "ari", "jaccard", "jaccard_min", "silhouette", "silhouette_z", "explained"),
-    *("explained_z", "p_family", "describability", "smallest_share", "reason"),
+    *("algorithm", "natural", "border_ratio", "ari", "jaccard_min", "silhouette"),
+    *("silhouette_z", "explained", "p_family", "describability", "smallest_share", "reason"),
 )
 
 
@@ -38,6 +40,9 @@ class Evidence(Result):
     labelings
         The segments of the customers it rests on, one column per candidate, as `silhouettes`,
         `indices`, `clustergram` and `stability_across` take them.
+    gaps
+        From candidate to `Gaps`: the border between every segment and its nearest neighbour, with a
+        picture of each.
     min_share
         The least share of customers in the smallest segment of a recommended candidate.
     algorithms, encoder, random_state
@@ -54,6 +59,7 @@ class Evidence(Result):
     pair_ari: pd.DataFrame
     null_draws: pd.DataFrame
     labelings: pd.DataFrame
+    gaps: Mapping[str, Gaps]
     min_share: float
     algorithms: tuple[Any, ...]
     encoder: Any
@@ -74,7 +80,10 @@ class Evidence(Result):
             ``calinski_harabasz`` and ``davies_bouldin`` as in `indices`; each of the last five with
             ``..._null``: its mean over null tables, ``..._z``: how far from it in their standard
             deviations, positive for more structure, and ``p_...``; ``p_family``: that of
-            ``explained`` for all candidates together; ``describability``: the share of customers
+            ``explained`` for all candidates together; ``natural``: whether every border is a gap,
+            no segment is hollow, and that is more than chance; ``border_ratio``: how crowded the
+            fullest border is, compared with the emptier centre beside it; ``p_border``: of all
+            borders together; ``describability``: the share of customers
             whose segment a tree of depth 3 tells, out of sample; ``smallest_share``: of the
             customers; ``reason``: why a candidate is not recommended, or empty; ``seconds``.
         """

@@ -27,8 +27,9 @@ def evidence(evidence: "Evidence", *, ax: "Axes | None" = None) -> "Axes":
 
     Agreement of pairs of resamples (median and quartiles), recovery of segments (mean and
     weakest), silhouette against the null tables (band: 5th to 95th percentile), and the share of
-    customers in the smallest segment. Dashed lines are what is asked for, the upright band the
-    recommended number of segments, crosses candidates with a reason against them.
+    customers in the smallest segment. Rings are candidates with gaps at every border, crosses
+    those with a reason against them. Dashed lines are what is asked for, the upright band the
+    recommended number of segments.
 
     Parameters
     ----------
@@ -70,6 +71,7 @@ def _by_algorithm(table: "pd.DataFrame") -> "Iterator[tuple[str, pd.DataFrame, o
 
 def _agreement(evidence: "Evidence", ax: "Axes") -> None:
     many = evidence.candidates["algorithm"].nunique() > 1
+    marked = False
     for name, rows, colour, shift in _by_algorithm(evidence.candidates):
         pairs = evidence.pair_ari
         own = pairs[pairs["algorithm"] == name].groupby("k")["ari"] if len(pairs) else None
@@ -77,13 +79,25 @@ def _agreement(evidence: "Evidence", ax: "Axes") -> None:
             low, high = own.quantile(0.25), own.quantile(0.75)
             ax.vlines(low.index + shift, low, high, color=colour, linewidth=2, alpha=0.5)
         ax.plot(rows["k"] + shift, rows["ari"], "o-", color=colour, markersize=4, label=name)
+        gaps = rows[rows["natural"].astype(bool)]
+        ax.plot(
+            *(gaps["k"] + shift, gaps["ari"], "o"),
+            markersize=11,
+            fillstyle="none",
+            color="0.15",
+            label="gaps at every border" if len(gaps) else None,
+        )
+        marked = marked or len(gaps) > 0
         against = rows[rows["reason"] != ""]
         ax.plot(against["k"] + shift, against["ari"], "x", color="0.15", markersize=8)
     _asked(ax, 0.8)
     ax.set_ylabel("adjusted Rand index\nof two resamples")
     ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.05)
-    if many:
-        ax.legend(frameon=False, fontsize="small")
+    if many or marked:
+        handles, labels = ax.get_legend_handles_labels()
+        shown = dict(zip(labels, handles, strict=True))
+        kept = [label for label in shown if many or label.startswith("gaps")]
+        ax.legend([shown[label] for label in kept], kept, frameon=False, fontsize="small")
 
 
 def _recovery(evidence: "Evidence", ax: "Axes") -> None:
