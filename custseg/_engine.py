@@ -82,7 +82,7 @@ def to_lazy(data: Any) -> nw.LazyFrame:
         names = data.column_names if hasattr(data, "column_names") else list(data.columns)
         twice = next(name for name in names if names.count(name) > 1)
         raise ColumnError(
-            f"{names.count(twice)} columns have the name {twice!r}. Rename or drop all but one first."
+            f"{names.count(twice)} columns are called {twice!r}. Rename or drop all but one first."
         ) from None
     if isinstance(frame, nw.LazyFrame) and frame.implementation.is_polars():
         frame = frame.collect()

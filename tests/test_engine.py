@@ -168,7 +168,7 @@ def test_what_is_no_table_is_refused_with_the_remedy(data: object, words: str) -
 def test_columns_of_one_name_are_refused_by_name() -> None:
     rows = pytest.importorskip("pyarrow").table([[1], [2]], names=["paid", "paid"])
     for data in (pd.concat([VISITS, VISITS[["spend"]]], axis=1), rows):
-        with pytest.raises(errors.ColumnError, match="2 columns have the name '(spend|paid)'"):
+        with pytest.raises(errors.ColumnError, match=r"2 columns are called '(spend|paid)'"):
             to_lazy(data)
 
 
