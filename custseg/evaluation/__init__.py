@@ -4,6 +4,7 @@ from custseg.evaluation.across import StabilityAcross, stability_across
 from custseg.evaluation.compare import compare_segmentations
 from custseg.evaluation.consensus import Consensus, consensus_matrix
 from custseg.evaluation.evidence import Evidence
+from custseg.evaluation.gaps import Gaps, Natural, gaps, natural
 from custseg.evaluation.indices import Indices, indices
 from custseg.evaluation.over_k import OverK, gap_statistic, instability, prediction_strength
 from custseg.evaluation.references import NullReferences, null_references
@@ -16,8 +17,10 @@ __all__ = [
     "Clustergram",
     "Consensus",
     "Evidence",
+    "Gaps",
     "Gorge",
     "Indices",
+    "Natural",
     "NullReferences",
     "OverK",
     "Silhouettes",
@@ -28,9 +31,11 @@ __all__ = [
     "compare_segmentations",
     "consensus_matrix",
     "gap_statistic",
+    "gaps",
     "gorge",
     "indices",
     "instability",
+    "natural",
     "null_references",
     "prediction_strength",
     "silhouettes",
