@@ -106,7 +106,7 @@ def scikit(path: str) -> Any:
     import custseg as cs
 
     table = duckdb.read_parquet(path).df().set_index("customer_id")
-    clusterer = MiniBatchKMeans(SEGMENTS, n_init=10, random_state=0)
+    clusterer = MiniBatchKMeans(SEGMENTS, random_state=0)
     return cs.SegmentationModel(clusterer).fit(table)
 
 
