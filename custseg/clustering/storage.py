@@ -246,7 +246,8 @@ def _check_shapes(part: Any) -> None:
         n_numbers = part.n_features_in_ - n_levels
         if part.means_.shape != (k, n_numbers) or part.modes_.shape != (k, n_levels):
             raise ValueError("means and modes are not of one shape")
-    if isinstance(part, KMedoids) and isinstance(getattr(part, "space_", None), GowerSpace):
+    space = getattr(part, "space_", None)
+    if isinstance(part, KMedoids) and isinstance(space, GowerSpace):
         numbers, codes, weights = part.medoids_
         n_numbers = sum(one.is_number for one in space.comparisons)
         shapes = numbers.shape, codes.shape, weights.shape
