@@ -27,6 +27,7 @@ from custseg.clustering._sql_encoder import (
     rescale,
 )
 from custseg.clustering._ties import TIE, likeliest_bound, nearest_bound
+from custseg.clustering.adaptive import AdaptiveKMeans
 from custseg.clustering.algorithms import has_rule
 from custseg.clustering.assignment import Assignment
 from custseg.clustering.kmeans import KMeans
@@ -43,8 +44,9 @@ Matrix = NDArray[np.float64]
 Step = dict[str, nw.Expr]
 
 EXPRESSIBLE = (
-    *("kmeans", "minibatch_kmeans", "ward", "average", "gaussian_mixture", "spectral", "hdbscan"),
-    *("kmodes", "kprototypes", "kmedoids", "latent_class", "rfm_rules", "tree_rules"),
+    *("kmeans", "adaptive_kmeans", "minibatch_kmeans", "ward", "average", "gaussian_mixture"),
+    *("spectral", "hdbscan", "kmodes", "kprototypes", "kmedoids", "latent_class"),
+    *("rfm_rules", "tree_rules"),
 )
 """The names in the catalogue whose assignment can be expressed."""
 
@@ -154,6 +156,15 @@ def rule(estimator: Any, n_columns: int) -> Rule:  # noqa: ARG001
 @rule.register(MiniBatchKMeans)
 def _(estimator: KMeans | PlainKMeans | MiniBatchKMeans, n_columns: int) -> Rule:
     return nearest([_squares(_gaps(point, n_columns)) for point in estimator.cluster_centers_])
+
+
+@rule.register
+def _(estimator: AdaptiveKMeans, n_columns: int) -> Rule:
+    counted = np.flatnonzero(np.isfinite(estimator.scale_)).tolist()
+    found = [_gaps(point, n_columns) for point in estimator.cluster_centers_]
+    return nearest(
+        [_squares([gaps[i] / float(estimator.scale_[i]) for i in counted]).sqrt() for gaps in found]
+    )
 
 
 @rule.register

@@ -5,17 +5,24 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClusterMixin
+from scipy.spatial.distance import cdist
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from custseg._kernels.adaptive import adaptive
 from custseg._kernels.kmeans import kmeans, nearest, trials
 from custseg.clustering._spreading import spreading
+from custseg.clustering._ties import first_nearest
 from custseg.clustering._weights import read_weights
 from custseg.errors import ParameterError, check_number
 
 Matrix = NDArray[np.float64]
-Labels = NDArray[np.int64]
+Labels = NDArray[np.integer]
 
 SEARCH_ROWS, SHORT, LONG = 1_500, 10, 60
 
@@ -30,7 +37,9 @@ class _Step(NamedTuple):
     n_iter: int
 
 
-class AdaptiveKMeans(ClusterMixin, BaseEstimator):
+class AdaptiveKMeans(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
+):
     """Divide rows around means, each column in units of its own spread within the clusters.
 
     k-means counts every column in the units that it is given in. Standardised, a column without
@@ -146,7 +155,7 @@ class AdaptiveKMeans(ClusterMixin, BaseEstimator):
         self.scale_ = np.sqrt(best.variances) * unit
         self.cluster_centers_ = best.centers * unit + mean
         self.inertia_, self.n_iter_ = float(best.objective), best.n_iter
-        self.labels_ = self._nearest(matrix)
+        self.labels_ = first_nearest(self._distances(matrix))
         return self
 
     def predict(self, X: "pd.DataFrame | ArrayLike") -> Labels:
@@ -162,12 +171,30 @@ class AdaptiveKMeans(ClusterMixin, BaseEstimator):
         numpy.ndarray
             Whole numbers from 0.
         """
-        check_is_fitted(self)
-        return self._nearest(validate_data(self, X, dtype=np.float64, reset=False))
+        return first_nearest(self.transform(X))
 
-    def _nearest(self, matrix: Matrix) -> Labels:
-        rows = np.ascontiguousarray((matrix / self.scale_).T)
-        return nearest(rows, self.cluster_centers_ / self.scale_)
+    def transform(self, X: "pd.DataFrame | ArrayLike") -> Matrix:
+        """Return the distance of each row from each centre in the learned units.
+
+        Parameters
+        ----------
+        X
+            As in `predict`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Rows x clusters.
+        """
+        check_is_fitted(self)
+        return self._distances(validate_data(self, X, dtype=np.float64, reset=False))
+
+    def _distances(self, matrix: Matrix) -> Matrix:
+        return np.asarray(cdist(matrix / self.scale_, self.cluster_centers_ / self.scale_))
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)
 
     def _search(
         self, XT: Matrix, weights: Matrix, grain: Matrix, rng: np.random.Generator

@@ -244,7 +244,7 @@ _OWN = {
 }
 """The classes that take other things than numbers, and their entry."""
 
-OWN_DISTANCES = ("KModes", "KPrototypes", "KMedoids")
+OWN_DISTANCES = ("AdaptiveKMeans", "KModes", "KPrototypes", "KMedoids")
 """The classes whose ``transform`` gives the distance from every segment, in their own metric."""
 
 

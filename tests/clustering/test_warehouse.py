@@ -305,6 +305,18 @@ def in_duckdb(table: pd.DataFrame) -> duckdb.DuckDBPyRelation:
     return duckdb.from_arrow(pa.Table.from_pandas(table.reset_index()))
 
 
+def test_a_tie_in_a_pipeline_goes_to_the_first_segment():
+    pipeline = make_pipeline(StandardScaler(), KMeans(3, n_init=2, random_state=0))
+    model = fitted(pipeline, variables=NUMBERS[:2], encoder=None, n_segments=3)
+    centers = model.estimator_[-1].cluster_centers_
+    middles = model.estimator_[0].inverse_transform([(centers[0] + centers[1]) / 2] * 2_000)
+    table = pd.DataFrame(middles, columns=NUMBERS[:2]).rename_axis("customer_id")
+    table += np.random.default_rng(0).uniform(-1e-11, 1e-11, table.shape)
+    want = model.predict(table)
+    assert want.nunique() == 1
+    assert_equal(fetched(model.assign_in(in_duckdb(table))), want.astype(object))
+
+
 def test_without_the_rule_for_ties_engines_would_part(monkeypatch):
     model, table = torn()
     want = model.predict(table).astype(object).sort_index()
