@@ -79,7 +79,8 @@ planted = {
 }
 giants = pd.DataFrame(cloud(5, (18, 12), 2), columns=["x", "y"]).assign(group=-1)
 planted["giants"] = pd.concat([planted["giants"], giants], ignore_index=True)
-pd.DataFrame({shape: points["group"].value_counts() for shape, points in planted.items()})
+sizes = {shape: points["group"].value_counts() for shape, points in planted.items()}
+pd.DataFrame(sizes).fillna(0).astype(int)
 
 # %% [markdown]
 # The last shape is the first one again with five giants far away, group -1: customers who are no
@@ -226,7 +227,7 @@ pd.DataFrame(
         }
         for name, model in fitted.items()
     }
-).T.round(3)
+).T.round(3).astype({"segments": int})
 
 # %%
 some = customers.sample(1500, random_state=0)
@@ -324,9 +325,9 @@ for name in six:
 pd.Series(with_itself).round(2)
 
 # %% [markdown]
-# k-means draws nearly the same borders from other customers. Ward's from one half agree with Ward's
-# from the other less (.30) than with those of k-means: every merger depends on all before it, and
-# a few other customers change the end. The mixture is in between.
+# k-means and k-medoids draw nearly the same borders from other customers. Ward's from one half agree
+# with Ward's from the other (.30) less than with those of k-means on all of them (.50): every merger
+# depends on all before it, and a few other customers change the end. The mixture is in between.
 #
 # And two that are steady for reasons of their own. Cut points of rules are quantiles, which hardly
 # move. HDBSCAN finds the same whole numbers in each half. Steady is necessary; it does not make a
@@ -424,7 +425,9 @@ assigned.head(4)
 # %%
 margin = model.assign(some)["margin"]
 figure, ax = plt.subplots(layout="constrained")
-points = ax.scatter(some["recency"] + 1, some["monetary"], c=margin, cmap="viridis", **dots)
+points = ax.scatter(
+    some["recency"] + 1, some["monetary"], c=margin, cmap="viridis", **dots | {"s": 12}
+)
 ax.set(xscale="log", yscale="log", xlabel="days since the last order + 1", ylabel="money spent")
 figure.colorbar(points, label="margin")
 cs.notebook.describe_figure(figure)
@@ -432,7 +435,7 @@ plt.show()
 
 # %% [markdown]
 # Dark bands are the borders. As many customers live there as anywhere: no border runs through a
-# valley. Who is in a dark band will change segments with the next order, without having changed.
+# valley. Who is in a dark band may change segments with the next order, without having changed.
 
 # %% [markdown]
 # ### Exercise 4

@@ -74,7 +74,7 @@ starts = {
     for k, model in by_number.items()
 }
 smallest = {k: model.class_weights_.min() for k, model in by_number.items()}
-criteria.round(0).assign(**{"starts at the best": starts, "smallest class": smallest})
+criteria.round().astype(int).assign(**{"starts at the best": starts, "smallest class": smallest})
 
 # %%
 figure, ax = plt.subplots(layout="constrained")
@@ -184,7 +184,7 @@ print(f"{modes.cost_:,.0f} of {answers.size:,} answers differ from the prototype
 pd.DataFrame(modes.cluster_centroids_, columns=items).T
 
 # %%
-table = pd.crosstab(pd.Series(model.labels_, name="latent class"), modes.labels_)
+table = pd.crosstab(model.labels_, modes.labels_, rownames=["latent class"], colnames=["k-modes"])
 print(f"adjusted Rand index {adjusted_rand_score(model.labels_, modes.labels_):.2f}")
 table
 
