@@ -70,6 +70,8 @@ def search(
     best = min(found, key=lambda one: one.loss)
     sets = np.array([one.places for one in found])
     candidates = np.unique(sets)
+    if len(candidates) == n_clusters:
+        return best
     few = combine(
         square[:, candidates],
         weights,
