@@ -157,14 +157,14 @@ plt.show()
 # %% [markdown]
 # ### Exercise 1
 #
-# The catalogue has more. Which of `"spectral"`, `"birch"`, `"bisecting_kmeans"` and
+# The catalogue has more. Which of `"spectral"`, `"minibatch_kmeans"`, `"bisecting_kmeans"` and
 # `"tree_rules"` find the ring (an index above .9)?
 
 # %%
 finders = ...  # your answer, a list of names
 # solution
 # hint: fit each with two segments, variables ["x", "y"] and encoder=None, and call recovery().
-candidates = ["spectral", "birch", "bisecting_kmeans", "tree_rules"]
+candidates = ["spectral", "minibatch_kmeans", "bisecting_kmeans", "tree_rules"]
 indices = {}
 for name in candidates:
     candidate = cs.clustering.SegmentationModel(
