@@ -1,4 +1,4 @@
-"""Segments from a Parquet file, by DuckDB, against `predict` in memory: equal for every customer."""
+"""Segments of a Parquet file, by DuckDB, against `predict` in memory: equal for all customers."""
 
 import statistics
 import time

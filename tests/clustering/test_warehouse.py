@@ -511,7 +511,7 @@ def test_a_table_of_other_columns_is_refused_before_work_starts(change, error, w
 
 def test_what_cannot_be_expressed_says_what_can():
     table = people()
-    with pytest.raises(ParameterError, match=r"rule of Birch .* 'kmeans', 'minibatch_kmeans'"):
+    with pytest.raises(ParameterError, match=r"rule of Birch .* 'kmeans', 'adaptive_kmeans'"):
         fitted("birch", table).assign_in(table)
     with pytest.raises(ParameterError, match=r"PCA cannot be expressed.*MinMaxScaler"):
         fitted(make_pipeline(PCA(2), KMeans()), table).assign_in(table)
