@@ -24,7 +24,7 @@ from custseg.errors import check_number
 
 Matrix = NDArray[np.float64]
 
-EXCHANGE_UP_TO = 5_000
+EXCHANGE_UP_TO = 2_000
 """Up to how many distinct rows the exchange follows Lloyd's iteration: it tells where few do."""
 
 LARGE = 20_000
@@ -34,7 +34,7 @@ LARGE = 20_000
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """Divide rows around means: the least sum of squared distances within clusters.
 
-    Lloyd's k-means stops where no row is nearer to another mean. Up to 5,000 distinct rows, this
+    Lloyd's k-means stops where no row is nearer to another mean. Up to 2,000 distinct rows, this
     one goes on to exchange single rows, counting how both means move, until no row can improve the
     sum of squares: on survey answers, a start reaches the least known sum two to five times as
     often.

@@ -31,7 +31,7 @@ Matrix = NDArray[np.float64]
 Labels = NDArray[np.integer]
 Key = tuple[str, int | None]
 
-SILHOUETTE_SAMPLE = 5_000
+SILHOUETTE_SAMPLE = 2_000
 LARGEST = 20_000
 FEWEST_NULL_TABLES = 19
 ZERO_HEAVY = 0.3
@@ -166,7 +166,7 @@ def compare_segmentations(
             found[key] = not_measured(len(frame), reason)
             continue
         space = spaces[key]
-        prepare(algorithm, estimator, space.encoder, len(frame))
+        prepare(algorithm, estimator, space.encoder, space.matrix)
         found[key] = measure_candidate(_label(key), estimator, space, settings, folder)
     borders = _borders(found, spaces, frame.index, seed)
     wider = _in_learned_units(spaces, {k for _, k in estimators if k}, borders, seed)
