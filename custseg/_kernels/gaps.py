@@ -11,16 +11,19 @@ BINS, REACH = 40, 0.5
 
 
 @njit(cache=True, nogil=True)
-def _between(point: Matrix, centers: Matrix, i: int, j: int) -> bool:
-    """Return whether a point is nearer to the midpoint of two centres than to any third."""
-    own = 0.0
-    for v in range(len(point)):
+def _between(point: Matrix, centers: Matrix, further: Matrix, numbers: int, i: int, j: int) -> bool:
+    """Return whether a point is nearer to the midpoint of two centres than to any third.
+
+    `numbers` columns count as they are, the others by what they add to the squared distances.
+    """
+    own = further[i]
+    for v in range(numbers):
         own += (point[v] - (centers[i, v] + centers[j, v]) / 2) ** 2
     for other in range(len(centers)):
         if other in (i, j):
             continue
-        distance = 0.0
-        for v in range(len(point)):
+        distance = further[other]
+        for v in range(numbers):
             distance += (point[v] - centers[other, v]) ** 2
         if distance < own:
             return False
@@ -35,6 +38,8 @@ def along(
     codes: NDArray[np.int64],
     sizes: NDArray[np.int64],
     centers: Matrix,
+    further: Matrix,
+    numbers: int,
     i: int,
     j: int,
 ) -> NDArray[np.int64]:
@@ -53,6 +58,11 @@ def along(
         The segment of each customer, -1 for none.
     sizes, centers
         Customers and mean of every segment, the middles of the intervals taken.
+    further
+        Customers x segments: what categories add to the squared distance from each centre, that
+        from the midpoint in column `i`.
+    numbers
+        How many columns, the first, are numbers.
     i, j
         The two segments.
 
@@ -69,7 +79,7 @@ def along(
     for r in range(n):
         for v in range(d):
             point[v] = low[r, v] + (width[r, v] * uniforms[r, v] if spread else 0.0)
-        if not _between(point, centers, i, j):
+        if not _between(point, centers, further[r], numbers, i, j):
             continue
         start[:] = centers[i]
         line[:] = centers[j]

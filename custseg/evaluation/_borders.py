@@ -16,7 +16,7 @@ HALF = BINS // 8
 OWN, OTHER, MIDDLE = 5, 25, np.arange(12, 19)
 """The positions 0, 1, and .35 to .65."""
 
-RATIO, LINKS, JOINT, HOLLOW = 0.75, 0.7, 0.002, 0.0
+RATIO, LINKS, REST, JOINT, HOLLOW = 0.75, 0.7, 0.85, 0.002, 0.0
 DRAWS, LINK_DRAWS, NEIGHBOURS = 9, 3, 10
 COARSE = 0.2
 """The share of the variance within segments that equal values hide, from which a column is coarse:
@@ -49,7 +49,8 @@ class Borders:
         Of each border: border to centre, and how often a border as dense as the centre has so few.
     links
         Of each border: pairs of neighbouring customers on either side of it, for one such pair at
-        the middle of a segment; NaN where the strips say all.
+        the middle of a segment; NaN where the strips say all, or the segments differ most in
+        coarse columns.
     rest
         Of each border: the ratio without the coarse column in which the centres differ most; NaN
         where there is none, or the strips say all.
@@ -82,7 +83,7 @@ class Borders:
     @property
     def gap(self) -> NDArray[np.bool_]:
         """Whether each border is a gap."""
-        return self.empty & (self.links < LINKS) & ~(self.rest >= RATIO)
+        return self.empty & ~(self.links >= LINKS) & ~(self.rest >= REST)
 
     @property
     def natural(self) -> bool:
@@ -116,9 +117,10 @@ def measure(
     rng = np.random.default_rng([seed, 11])
     rows = np.lexsort((codes, *matrix.T[::-1]))
     if len(rows) > MOST:
-        rows = rows[np.sort(rng.permutation(len(rows))[:MOST])]
-    _, dense = np.unique(np.append(codes[rows], -1), return_inverse=True)
-    space = make_space(matrix[rows], dense[:-1] - 1, categorical)
+        drawn = rng.permutation(len(rows))
+        _, first = np.unique(codes[rows[drawn]], return_index=True)
+        rows = rows[np.union1d(drawn[:MOST], drawn[first])]
+    space = make_space(matrix[rows], codes[rows].astype(np.int64), categorical)
     lines = Lines(space)
     neighbour = lines.nearest()
     pairs = np.unique(np.sort(np.column_stack([np.arange(len(neighbour)), neighbour])), axis=0)
@@ -148,11 +150,16 @@ def measure(
         p_joint=float(norm.sf(z.sum() / np.sqrt(len(pairs)))),
     )
     for place in np.flatnonzero(borders.empty | thorough):
-        points = [_points(found[place], draw) for draw in uniforms[:LINK_DRAWS]]
-        borders.links[place] = _links(
-            points, found[place], space.codes, pairs[place], borders.position[place], rng
-        )
-        borders.rest[place] = _rest(found[place], pairs[place], space, uniforms)
+        line, pair = found[place], pairs[place]
+        apart = (line.centers[pair[0]] - line.centers[pair[1]]) ** 2
+        coarse = (line.width**2).mean(axis=0) / 12 > COARSE
+        if apart[coarse].any():
+            kept = np.arange(len(apart)) != np.where(coarse, apart, 0).argmax()
+            borders.rest[place] = _rest(line, kept, pair, space, uniforms)
+        if apart[coarse].sum() < apart.sum() / 2:
+            points = [_points(line, draw) for draw in uniforms[:LINK_DRAWS]]
+            position = borders.position[place]
+            borders.links[place] = _links(points, line, space.codes, pair, position, rng)
     if thorough or borders.gap.all():
         for segment, other in enumerate(neighbour):
             members = space.codes == segment
@@ -165,11 +172,9 @@ def _along(
     line: Line, pair: Codes, space: Space, uniforms: list[Matrix]
 ) -> list[NDArray[np.integer]]:
     """Return the customers in narrow bins of the line, once per draw."""
-    i, j = pair
-    return [
-        along(line.low, line.width, draw, space.codes, space.sizes, line.centers, i, j)
-        for draw in uniforms
-    ]
+    place = line.low, line.width
+    rest = space.codes, space.sizes, line.centers, line.further, line.numbers, *pair
+    return [along(*place, draw, *rest) for draw in uniforms]
 
 
 def _emptiest(profiles: Matrix) -> tuple[Matrix, Codes, Matrix]:
@@ -182,16 +187,16 @@ def _emptiest(profiles: Matrix) -> tuple[Matrix, Codes, Matrix]:
     )
 
 
-def _rest(line: Line, pair: Codes, space: Space, uniforms: list[Matrix]) -> float:
-    """Return the ratio without the coarse column in which the two centres differ most."""
-    apart = (line.centers[pair[0]] - line.centers[pair[1]]) ** 2
-    apart[(line.width**2).mean(axis=0) / 12 < COARSE] = 0.0
-    if not apart.any():
-        return np.nan
-    kept = np.arange(len(apart)) != apart.argmax()
+def _rest(
+    line: Line, kept: NDArray[np.bool_], pair: Codes, space: Space, uniforms: list[Matrix]
+) -> float:
+    """Return the ratio of border to emptier centre with some of the columns."""
     if not kept.any():
         return np.inf
-    thin = Line(line.low[:, kept], line.width[:, kept], line.centers[:, kept])
+    numbers = int(kept[: line.numbers].sum())
+    thin = Line(
+        line.low[:, kept], line.width[:, kept], line.centers[:, kept], line.further, numbers
+    )
     draws = [draw[:, kept] for draw in uniforms]
     centre, _, border = _emptiest(_strips(np.array([_along(thin, pair, space, draws)])))
     return float((border[0] + 1) / (centre[0] + 1))

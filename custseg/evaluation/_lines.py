@@ -10,6 +10,9 @@ from custseg.clustering._spreading import spreading
 Matrix = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
+LEAST = 1 / 12
+"""The least variance within segments that a category is taken to have."""
+
 
 @dataclass(frozen=True)
 class Space:
@@ -85,11 +88,18 @@ class Line:
         Customers x columns: where the interval of each value begins, and its width.
     centers
         Segments x columns: the means of the middles of the intervals.
+    further
+        Customers x segments: what categories add to the squared distance from each centre; in the
+        column of the first segment, to that from the midpoint of the two.
+    numbers
+        How many of the columns, the first, are numbers.
     """
 
     low: Matrix
     width: Matrix
     centers: Matrix
+    further: Matrix
+    numbers: int
 
 
 class Lines:
@@ -99,13 +109,19 @@ class Lines:
     of how much more frequent they are in the one than in the other, each over an interval as wide
     as its share of the two segments: within a column every place is equally crowded, so that only
     columns that go together can leave a gap. A customer's own level is placed as if the customer
-    were not there.
+    were not there. Whether a third segment is nearer is seen from the shares of the levels in each.
     """
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self.numbers = Line(space.low, space.width, space.means(space.low + space.width / 2))
         k = len(space.sizes)
+        self.numbers = Line(
+            space.low,
+            space.width,
+            space.means(space.low + space.width / 2),
+            np.zeros((len(space.low), k)),
+            space.low.shape[1],
+        )
         inside = space.codes >= 0
         self.frequencies = [
             np.bincount(
@@ -135,7 +151,24 @@ class Lines:
             starts, width, unit, _ = self._placed(frequency, i, j)
             lows.append((starts[role, levels] / unit)[:, None])
             widths.append((width[levels] / unit)[:, None])
-        return Line(np.hstack(lows), np.hstack(widths), self._centers(i, j))
+        return Line(
+            np.hstack(lows),
+            np.hstack(widths),
+            self._centers(i, j),
+            self._further(i, j),
+            self.numbers.numbers,
+        )
+
+    def _further(self, i: int, j: int) -> Matrix:
+        sizes = self.space.sizes
+        total = np.zeros_like(self.numbers.further)
+        for frequency, levels in zip(self.frequencies, self.space.levels.T, strict=True):
+            shares = frequency / sizes[:, None]
+            within = (sizes * (1 - (shares**2).sum(axis=1))).sum() / sizes.sum()
+            shares[i] = (shares[i] + shares[j]) / 2
+            squared = 1 - 2 * shares + (shares**2).sum(axis=1, keepdims=True)
+            total += squared.T[levels] / max(within, LEAST)
+        return total
 
     def _centers(self, i: int, j: int) -> Matrix:
         placed = [self._placed(frequency, i, j) for frequency in self.frequencies]

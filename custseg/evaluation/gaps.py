@@ -177,7 +177,8 @@ def gaps(
       the more of them there are;
     - neighbouring customers lie on either side of it less than 70 % as often as on either side of
       the middle of a segment: where two arcs of a ring touch, they are as close as anywhere;
-    - it does not rest on a single coarse column, such as a yes/no answer or a heap of zeros.
+    - it does not rest on one coarse column, such as a yes/no answer or a heap of zeros: without the
+      one in which the two segments differ most, the border still holds less than 85 %.
 
     A labelling is natural when all borders are gaps, all sign tests together have p <= .002
     (Stouffer), and no segment is hollow, that is emptier at its centre than where its members are
