@@ -421,7 +421,7 @@ SegmentationModel(dictionary=...) states it.
         MissingFileError
             If the folder does not exist.
         ParameterError
-            If `evidence` is no result, or the clusterer cannot be stored without pickle.
+            If `as_of` is no date, `evidence` no result, or the clusterer needs pickle.
         """
         from custseg.clustering.storage import save_model  # which rebuilds models of this class
 

@@ -19,6 +19,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from sklearn.exceptions import InconsistentVersionWarning
 
 from custseg import __version__
+from custseg._engine import from_day, to_day
 from custseg.clustering._frames import pack, parts_of, unpack
 from custseg.clustering._spaces import GowerSpace
 from custseg.clustering.kmedoids import KMedoids
@@ -113,7 +114,7 @@ def save_model(
             "parameters, or choose one of the catalogue."
         ) from None
     given = {
-        "as_of": None if as_of is None else str(as_of),
+        "as_of": None if as_of is None else from_day(to_day(as_of, "as_of")).isoformat(),
         "evidence": None if evidence is None else _as_evidence(evidence),
     }
     manifest = {

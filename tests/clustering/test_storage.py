@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -288,6 +289,22 @@ def test_the_fingerprint_knows_the_same_table_again(tmp_path):
     assert fitted(table=changed).provenance_["fingerprint"] != known
     swapped = table.rename(columns={"frequency": "monetary", "monetary": "frequency"})
     assert fitted(table=swapped).provenance_["fingerprint"] != known
+
+
+@pytest.mark.parametrize(
+    ("day", "kept"),
+    [
+        (date(2024, 6, 30), "2024-06-30"),
+        (pd.Timestamp("2024-06-30 17:00"), "2024-06-30"),
+        ("2024-06-30", "2024-06-30"),
+    ],
+)
+def test_the_day_is_a_date(day, kept, tmp_path):
+    fitted().save(tmp_path / "spring.model", as_of=day)
+    assert read_manifest(tmp_path / "spring.model")["as_of"] == kept
+    for wrong in ("yesterday", 3, pd.NaT):
+        with pytest.raises(ParameterError, match="as_of must be a date"):
+            fitted().save(tmp_path / "spring.model", as_of=wrong)
 
 
 @pytest.mark.parametrize("evidence", ["words", 3, pd.DataFrame()])
