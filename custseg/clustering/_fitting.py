@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from custseg.clustering.algorithms import Labels, training_labels
 from custseg.errors import CustsegError, DataError
+from custseg.features.encoder import inferred_note
 
 FAILURES = (ValueError, ArithmeticError, IndexError)
 
@@ -86,15 +87,7 @@ def notes_of(encoder: Any, name: str, fidelity: float, others: Sequence[str]) ->
     others
         Notes that are there already.
     """
-    kinds = getattr(encoder, "kinds_", {})
-    inferred = [str(column) for column, known in kinds.items() if not known.given]
-    notes = []
-    if inferred:
-        more = f" and {len(inferred) - 6} more" if len(inferred) > 6 else ""
-        notes.append(
-            f"the kind of {', '.join(inferred[:6])}{more} was inferred from the type; "
-            "SegmentationModel(dictionary=...) states it."
-        )
+    notes = [*inferred_note(getattr(encoder, "kinds_", {}), "SegmentationModel")]
     if fidelity < 1:
         notes.append(
             f"predict gives {fidelity:.1%} of these customers the segment that {name} gave them: "

@@ -188,7 +188,7 @@ def read_customers(
         data = frame[names if target is None else [*names, target]]
         return Reading(frame[names], data, _numeric(frame[names]), None, first, known)
     fitted, matrix = fit_encoder(frame[names], ENCODERS[form](known) if automatic else encoder)
-    prepare(algorithm, estimator, fitted, len(frame))
+    prepare(algorithm, estimator, fitted, matrix)
     distinct = count_distinct(matrix, names)
     if n_segments is not None:
         check_distinct(n_segments, distinct)

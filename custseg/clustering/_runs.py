@@ -137,7 +137,7 @@ def _unfitted(member: Any, seen: Any, n_clusters: int, many: bool, rng: np.rando
     seed = int(rng.integers(2**32))
     if isinstance(member, str):
         wanted = n_clusters if ALGORITHMS[member].needs_n_segments else None
-        return prepare(member, make_estimator(member, wanted, seed), None, len(seen))
+        return prepare(member, make_estimator(member, wanted, seed), None, seen)
     if member is not None:
         return reseed(clone(member), seed)
     if many:

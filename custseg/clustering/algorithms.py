@@ -62,7 +62,7 @@ class Algorithm:
     variables
         The columns that it works on where none are named.
     settings
-        From the number of customers to parameters that depend on it.
+        From the numbers of customers and of columns to parameters that depend on them.
     """
 
     make: Callable[[int, int], Any]
@@ -71,7 +71,7 @@ class Algorithm:
     takes: str = "numbers"
     needs_n_segments: bool = True
     variables: tuple[str, ...] = ()
-    settings: Callable[[int], Mapping[str, Any]] = field(default=lambda _: {}, repr=False)
+    settings: Callable[[int, int], Mapping[str, Any]] = field(default=lambda *_: {}, repr=False)
 
 
 def _kmeans(n_segments: int, seed: int) -> Any:
@@ -167,9 +167,10 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         "Dempster, Laird & Rubin (1977), JRSS B 39(1); McLachlan & Peel (2000).",
     ),
     "birch": Algorithm(
-        lambda n_segments, _: Birch(n_clusters=n_segments, threshold=0.25),
+        lambda n_segments, _: Birch(n_clusters=n_segments),
         "Segments of small clumps, gathered in one pass and merged as by Ward.",
         "Zhang, Ramakrishnan & Livny (1996), SIGMOD.",
+        settings=lambda n, d: {"threshold": (0.1 if n <= 2_000 else 0.4) * float(np.sqrt(d))},
     ),
     "spectral": Algorithm(
         lambda n_segments, seed: SpectralClustering(
@@ -180,14 +181,14 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         ),
         "Segments of any shape: parts of the graph of ten neighbours with few ties between them.",
         "von Luxburg (2007), Statistics and Computing 17; Damle, Minden & Ying (2019).",
-        settings=lambda n: {"n_neighbors": min(10, n)},
+        settings=lambda n, _: {"n_neighbors": min(10, n)},
     ),
     "hdbscan": Algorithm(
         lambda *_: HDBSCAN(copy=True),
         "Segments as dense regions of any shape and at least 2% of customers; the rest is noise.",
         "Campello, Moulavi & Sander (2013), PAKDD.",
         needs_n_segments=False,
-        settings=lambda n: {"min_cluster_size": max(5, n // 50), "min_samples": 5},
+        settings=lambda n, _: {"min_cluster_size": max(5, n // 50), "min_samples": 5},
     ),
     "kmodes": Algorithm(
         _kmodes,
@@ -345,7 +346,7 @@ def takes(estimator: Any) -> str:
     return ALGORITHMS[name].takes if name and gower else "numbers"
 
 
-def prepare(algorithm: Any, estimator: Any, encoder: Any, n_customers: int) -> Any:
+def prepare(algorithm: Any, estimator: Any, encoder: Any, data: Any) -> Any:
     """Return the unfitted clusterer, told how many customers there are and what columns hold.
 
     Parameters
@@ -356,8 +357,8 @@ def prepare(algorithm: Any, estimator: Any, encoder: Any, n_customers: int) -> A
         What `make_estimator` returned.
     encoder
         The fitted encoder.
-    n_customers
-        The number of customers that it will be fitted on.
+    data
+        What it will be fitted on, customers x columns.
 
     Raises
     ------
@@ -365,7 +366,7 @@ def prepare(algorithm: Any, estimator: Any, encoder: Any, n_customers: int) -> A
         If categories are encoded as codes and the clusterer would read those as numbers.
     """
     if isinstance(algorithm, str):
-        estimator.set_params(**ALGORITHMS[algorithm].settings(n_customers))
+        estimator.set_params(**ALGORITHMS[algorithm].settings(*np.shape(data)))
     if not isinstance(encoder, MixedEncoder):
         return estimator
     if encoder.categorical_ and takes(estimator) == "numbers":

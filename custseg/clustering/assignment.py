@@ -86,9 +86,10 @@ class Assignment:
 
     def strangeness(self, estimator: Any, data: Any) -> Matrix:
         """Return what is held against `limits`: customers x segments, or x 1 for all of them."""
+        if self.measure == "posterior" and has_density(estimator):
+            return -log_density(estimator, data)[:, None]
         if self.measure == "posterior":
-            density = log_density(estimator, data)
-            return self._distances(estimator, data) if density is None else -density[:, None]
+            return self._distances(estimator, data)
         return np.asarray(self.nearness(estimator, data))
 
     def unlike(self, estimator: Any, data: Any) -> NDArray[np.bool_]:
@@ -132,16 +133,19 @@ def n_labels(estimator: Any, labels: Labels) -> int:
         The labels of the customers that it was fitted on.
     """
     last = last_step(estimator)
-    parts = ("segment_names_", "cluster_centers_", "weights_", "class_weights_")
+    parts = ("segment_names_", "cluster_centers_", "means_", "class_weights_")
     counts = [len(getattr(last, part)) for part in parts if getattr(last, part, None) is not None]
     return max([*counts, int(labels.max()) + 1]) if has_rule(estimator) else 0
 
 
-def log_density(estimator: Any, data: Any) -> Matrix | None:
-    """Return the log density of each customer under a mixture, if the clusterer has one."""
+def has_density(estimator: Any) -> bool:
+    """Return whether a fitted clusterer knows how likely each customer is: a mixture does."""
+    return hasattr(last_step(estimator), "score_samples")
+
+
+def log_density(estimator: Any, data: Any) -> Matrix:
+    """Return the log density of each customer under a mixture."""
     last, rows = last_space(estimator, data)
-    if not hasattr(last, "score_samples"):
-        return None
     options = {"pseudo_count": 1.0} if isinstance(last, LatentClass) else {}
     return np.asarray(last.score_samples(rows, **options))
 
@@ -178,7 +182,7 @@ def learn_assignment(
     elif not ruled:
         last, rows = last_space(estimator, data)
         points = rows[find_medoids(last, rows, codes, len(order))]
-    elif own is None or (measure == "posterior" and log_density(estimator, data) is None):
+    elif own is None or (measure == "posterior" and not has_density(estimator)):
         rows = last_space(estimator, data)[1]
         points = np.array([_mean(rows[codes == code]) for code in range(len(order))])
     learned = Assignment(order, measure, square, points)

@@ -22,7 +22,7 @@ from custseg.features._treatments import (
     numbers_of,
     skewness,
 )
-from custseg.features.dictionary import Dictionary, read_kinds
+from custseg.features.dictionary import Dictionary, Known, read_kinds
 
 MISSING = "(missing)"
 
@@ -78,6 +78,24 @@ def as_frame(X: "pd.DataFrame | ArrayLike") -> pd.DataFrame:
             "your data, for example with X.reshape(-1, 1)."
         )
     return pd.DataFrame(values, columns=[f"x{position}" for position in range(values.shape[1])])
+
+
+def inferred_note(kinds: Mapping[Any, Known], name: str) -> tuple[str, ...]:
+    """Return a note on the columns whose kind nobody stated, if there are any.
+
+    Parameters
+    ----------
+    kinds
+        Column to what is known of it.
+    name
+        What takes the dictionary that states kinds.
+    """
+    inferred = [str(column) for column, known in kinds.items() if not known.given]
+    if not inferred:
+        return ()
+    more = f" and {len(inferred) - 8} more" if len(inferred) > 8 else ""
+    note = f"the kind of {', '.join(inferred[:8])}{more} was inferred from the type; "
+    return (f"{note}{name}(dictionary=...) states it.",)
 
 
 class Encoder(TransformerMixin, BaseEstimator):
@@ -417,12 +435,7 @@ class Encoder(TransformerMixin, BaseEstimator):
     def notes(self) -> tuple[str, ...]:
         """What to know before reading results: the kinds that nobody stated."""
         check_is_fitted(self)
-        inferred = [str(name) for name, known in self.kinds_.items() if not known.given]
-        if not inferred:
-            return ()
-        more = f" and {len(inferred) - 8} more" if len(inferred) > 8 else ""
-        note = f"the kind of {', '.join(inferred[:8])}{more} was inferred from the type; "
-        return (note + "Encoder(dictionary=...) states it.",)
+        return inferred_note(self.kinds_, "Encoder")
 
     def to_frame(self) -> pd.DataFrame:
         """Return what was done with each column.

@@ -15,8 +15,8 @@ from custseg.errors import DataError, check_columns
 from custseg.features._families import column_weights
 from custseg.features._levels import (
     in_order,
-    look_ordered,
     places,
+    refuse_bands,
     refuse_unknown,
     two_levels,
     without_order,
@@ -272,12 +272,8 @@ def _comparison(values: pd.Series, known: Known, weight: float) -> Comparison:
         levels = two_levels(values)
     elif known.kind == "nominal":
         levels = without_order(values)
-        if not known.given and look_ordered(levels):
-            raise DataError(
-                f"column {values.name!r} holds text that looks like bands with an order, such as "
-                f"{levels[0]!r}. Make it an ordered pandas.Categorical, or say that it has none: "
-                f"dictionary={{{values.name!r}: 'nominal'}}."
-            )
+        if not known.given:
+            refuse_bands(values, levels)
     else:
         levels = in_order(values) if known.kind == "ordinal" else None
         numbers = _numbers(values, levels)

@@ -22,7 +22,7 @@ from custseg.features._treatments import (
     numbers_of,
 )
 from custseg.features.dictionary import Dictionary, Known, read_kinds
-from custseg.features.encoder import as_frame
+from custseg.features.encoder import as_frame, inferred_note
 
 NUMBERS = ("standardise", "range", "levels")
 ORDINALS = ("ridits", "positions", "levels")
@@ -307,12 +307,7 @@ MixedEncoder(dictionary=...) states it.
     def notes(self) -> tuple[str, ...]:
         """What to know before reading results: the kinds that nobody stated."""
         check_is_fitted(self)
-        inferred = [str(name) for name, known in self.kinds_.items() if not known.given]
-        if not inferred:
-            return ()
-        more = f" and {len(inferred) - 8} more" if len(inferred) > 8 else ""
-        note = f"the kind of {', '.join(inferred[:8])}{more} was inferred from the type; "
-        return (note + "MixedEncoder(dictionary=...) states it.",)
+        return inferred_note(self.kinds_, "MixedEncoder")
 
     def to_frame(self) -> pd.DataFrame:
         """Return what was done with each column.

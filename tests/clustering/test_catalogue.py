@@ -64,7 +64,7 @@ def test_the_catalogue_has_what_a_segmenter_reaches_for():
     expected = ["kmeans", "minibatch_kmeans", "bisecting_kmeans", "ward", "average"]
     expected += ["gaussian_mixture", "birch", "spectral", "hdbscan", "kmodes", "kprototypes"]
     expected += ["kmedoids", "latent_class", "rfm_rules", "tree_rules", "consensus"]
-    assert expected == NAMES
+    assert set(expected) <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -140,7 +140,7 @@ def test_directions_are_found_by_mixtures():
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(deadline=None, max_examples=3)
+@settings(deadline=None, max_examples=2)
 @given(seed=st.integers(0, 10_000))
 def test_the_order_of_rows_and_columns_and_the_number_of_threads_change_nothing(name, seed):
     customers, _ = shoppers(120, seed=seed % 3)
@@ -283,3 +283,12 @@ def test_an_empty_segment_comes_last_and_is_said_and_takes_new_customers():
     new = found.assign(pd.DataFrame({"x": [99.0, 3.0]}))
     assert new["segment"].tolist() == ["C", "A"]
     assert new["second"].tolist() == ["B", "B"]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if ALGORITHMS[name].takes == "numbers"])
+def test_more_columns_than_segments_make_no_further_segments(name):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 9)) + 9 * rng.integers(2, size=(80, 1))
+    fitted = model(name, variables=None, dictionary=None, n_segments=2)
+    fitted.set_params(n_segments=2 if ALGORITHMS[name].needs_n_segments else None)
+    assert fitted.fit(pd.DataFrame(X).add_prefix("x")).names_ == ["A", "B"]

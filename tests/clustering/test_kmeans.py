@@ -180,3 +180,12 @@ def test_bad_input():
 
 def test_as_many_candidates_as_scikit_learn_tries():
     assert [trials(k) for k in (2, 3, 8)] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("cores", [1, 2, 5])
+def test_the_number_of_threads_changes_nothing(monkeypatch, cores):
+    X = np.random.default_rng(0).normal(size=(3_000, 4))
+    alone = KMeans(5, random_state=0).fit(X)
+    monkeypatch.setattr("custseg.clustering.kmeans.cpu_count", lambda: cores)
+    again = KMeans(5, random_state=0).fit(X)
+    np.testing.assert_array_equal(again.cluster_centers_, alone.cluster_centers_)
