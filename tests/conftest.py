@@ -21,6 +21,7 @@ def spark() -> Iterator[Any]:
     settings = {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": 2,
+        "spark.sql.codegen.wholeStage": False,  # takes longer than what these few rows need
         "spark.ui.enabled": False,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
