@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("kmeans", "modes", "medoids", "latent_class", "large")
+PARTS = ("kmeans", "modes", "medoids", "latent_class", "warehouse", "large")
 
 
 def kmeans() -> list[dict[str, Any]]:

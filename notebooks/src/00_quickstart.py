@@ -104,8 +104,9 @@ plt.show()
 
 # %% [markdown]
 # The verdict is **reproducible**: a second analyst with other customers of this shop would draw
-# nearly the same borders. It does not say that there are gaps between the groups. It is a firm
-# way of cutting a continuum, and the number of pieces is a choice of ours.
+# nearly the same borders. There are no gaps between the groups: at every k some border is more
+# crowded than the centres beside it. It is a firm way of cutting a continuum, and the number of
+# pieces is a choice of ours.
 #
 # Four pieces is a sensible choice here: they are firmer than five or more, the silhouette has its
 # second peak there, every piece is larger than the tenth of customers that the brief asks for,

@@ -149,8 +149,9 @@ plt.show()
 # course, since frequent buyers also spend more and bought recently, and shuffling breaks exactly
 # that. The index cannot tell such a correlation from groups.
 #
-# So: a **reproducible** cut of a continuum. Where a border runs is our decision, and a customer
-# beside it is not of another kind than his neighbour.
+# The borders can: at every k the fullest of them is more crowded than the centres beside it. So: a
+# **reproducible** cut of a continuum. Where a border runs is our decision, and a customer beside it
+# is not of another kind than his neighbour.
 
 # %%
 model = evidence.model(k=4).set_params(order_by="monetary")
