@@ -169,19 +169,21 @@ def _quantiles(values: Mapping[str, Vector], bins: int) -> dict[str, Vector]:
 
 def _given(cut_points: Mapping[str, Sequence[float]], bins: int) -> dict[str, Vector]:
     check_columns(cut_points, _SCORES, where="cut_points")
-    cuts = {}
-    for column in _SCORES:
-        try:
-            cut = np.asarray(cut_points[column], dtype="float64")
-        except (TypeError, ValueError):
-            cut = np.array([np.nan])
-        if cut.shape != (bins - 1,) or not np.isfinite(cut).all() or (np.diff(cut) < 0).any():
-            raise ParameterError(
-                f"cut_points[{column!r}] is {cut_points[column]!r}, but must be {bins - 1} "
-                f"finite numbers in increasing order, for bins={bins}."
-            )
-        cuts[column] = cut
-    return cuts
+    return {column: read_cuts(cut_points[column], column, bins) for column in _SCORES}
+
+
+def read_cuts(cut_points: Sequence[float], column: str, bins: int) -> Vector:
+    """Return the cut points of a column as an array, an error unless they make `bins` bins."""
+    try:
+        cut = np.asarray(cut_points, dtype="float64")
+    except (TypeError, ValueError):
+        cut = np.array([np.nan])
+    if cut.shape != (bins - 1,) or not np.isfinite(cut).all() or (np.diff(cut) < 0).any():
+        raise ParameterError(
+            f"cut_points[{column!r}] is {cut_points!r}, but must be {bins - 1} finite numbers in "
+            f"increasing order, for bins={bins}."
+        )
+    return cut
 
 
 def bounds_of(cuts: Vector) -> Vector:
