@@ -69,11 +69,19 @@ def stability_across(across: "StabilityAcross", *, ax: "Axes | None" = None) -> 
             str(row.segment), (place, level), ha="center", va="center", color=colour, fontsize=8
         )
     ax.figure.colorbar(points, ax=ax, label="stability across solutions", shrink=0.7)
-    ax.set_xticks(range(len(solutions)), [str(name) for name in solutions])
+    _name_solutions(ax, solutions)
     ax.set_yticks([])
     ax.margins(x=0.08, y=0.12)
     ax.spines[:].set_visible(False)
     return ax
+
+
+def _name_solutions(ax: "Axes", solutions: list[object]) -> None:
+    """Write the names of solutions below the axis, slanted where they are long."""
+    names = [str(name) for name in solutions]
+    ax.set_xticks(range(len(names)), names)
+    if max(map(len, names)) > 8:
+        plt.setp(ax.get_xticklabels(), rotation=20, ha="right", rotation_mode="anchor")
 
 
 def _keys(table: "pd.DataFrame") -> "tuple[list[object], list[object]]":
@@ -170,7 +178,7 @@ def clustergram(clustergram: "Clustergram", *, ax: "Axes | None" = None) -> "Axe
     places = [solutions.index(name) for name in table["labelling"]]
     size = 20 + 400 * table["n"] / whole
     ax.scatter(places, table["mean"], s=size, color="#c44e52", edgecolors="white", zorder=2)
-    ax.set_xticks(range(len(solutions)), [str(name) for name in solutions])
+    _name_solutions(ax, solutions)
     ax.set_ylabel("mean on the first principal component")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
