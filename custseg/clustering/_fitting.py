@@ -45,8 +45,8 @@ def fit_labels(
             raise
         except FAILURES as error:
             raise DataError(
-                f"{name} failed on these {len(data):,} customers: {error} Ask for fewer segments, "
-                "or choose another algorithm."
+                f"{name} failed on these {len(data):,} customers: {str(error).rstrip('.')}. Ask "
+                "for fewer segments, or choose another algorithm."
             ) from error
     for warning in caught:
         if not issubclass(warning.category, UserWarning):

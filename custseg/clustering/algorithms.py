@@ -170,7 +170,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         lambda n_segments, _: Birch(n_clusters=n_segments),
         "Segments of small clumps, gathered in one pass and merged as by Ward.",
         "Zhang, Ramakrishnan & Livny (1996), SIGMOD.",
-        settings=lambda n, d: {"threshold": (0.1 if n <= 2_000 else 0.4) * float(np.sqrt(d))},
+        settings=lambda n, d: {"threshold": (0.02 if n <= 2_000 else 0.4) * float(np.sqrt(d))},
     ),
     "spectral": Algorithm(
         lambda n_segments, seed: SpectralClustering(
@@ -181,14 +181,14 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         ),
         "Segments of any shape: parts of the graph of ten neighbours with few ties between them.",
         "von Luxburg (2007), Statistics and Computing 17; Damle, Minden & Ying (2019).",
-        settings=lambda n, _: {"n_neighbors": min(10, n)},
+        settings=lambda n, _: {"n_neighbors": max(2, min(10, n // 3))},
     ),
     "hdbscan": Algorithm(
         lambda *_: HDBSCAN(copy=True),
         "Segments as dense regions of any shape and at least 2% of customers; the rest is noise.",
         "Campello, Moulavi & Sander (2013), PAKDD.",
         needs_n_segments=False,
-        settings=lambda n, _: {"min_cluster_size": max(5, n // 50), "min_samples": 5},
+        settings=lambda n, _: {"min_cluster_size": max(5, n // 50), "min_samples": min(5, n)},
     ),
     "kmodes": Algorithm(
         _kmodes,

@@ -286,7 +286,7 @@ def numbers_of(values: pd.Series) -> Matrix:
         example = f" (for example {str(known.iloc[0])!r})" if len(known) else ""
         kind = "text or objects"
         remedy = "turn it into numbers first, for example with pandas.to_numeric, or say that it "
-        remedy += f"holds levels: Encoder(dictionary={{{values.name!r}: 'nominal'}})"
+        remedy += f"holds levels: dictionary={{{values.name!r}: 'nominal'}}"
         if pd.api.types.is_datetime64_any_dtype(values):
             kind, remedy = "dates", "turn it into days first"
         raise DataError(

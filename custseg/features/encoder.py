@@ -55,7 +55,7 @@ def numeric_matrix(frame: pd.DataFrame) -> Matrix:
         ...
     custseg.errors.DataError: column 'region' holds text or objects (for example 'North') where a \
 number belongs. Leave it out of variables, or turn it into numbers first, for example with \
-pandas.to_numeric, or say that it holds levels: Encoder(dictionary={'region': 'nominal'}).
+pandas.to_numeric, or say that it holds levels: dictionary={'region': 'nominal'}.
     """
     columns = []
     for position in range(frame.shape[1]):
