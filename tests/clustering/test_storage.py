@@ -445,7 +445,7 @@ def test_a_type_of_ones_own_is_built_only_if_it_is_named(tmp_path):
         type(print),
         io.BytesIO,
     ],
-    ids=repr,
+    ids=["print", "unlink", "path", "transformer", "seed", "type", "bytes"],
 )
 def test_code_in_a_forged_file_is_refused(evil, stored):
     content = state_of(fitted(), estimator_=evil)
