@@ -169,7 +169,8 @@ def compare_segmentations(
         prepare(algorithm, estimator, space.encoder, space.matrix)
         found[key] = measure_candidate(_label(key), estimator, space, settings, folder)
     borders = _borders(found, spaces, frame.index, seed)
-    wider = _in_learned_units(spaces, {k for _, k in estimators if k}, borders, seed)
+    numbers = {k for _, k in estimators if k and k <= distinct}
+    wider = _in_learned_units(spaces, numbers, borders, seed)
     if wider is not None and wider[0] not in found:
         key, space = wider
         spaces[key] = space
