@@ -91,6 +91,14 @@ class Borders:
         return bool(self.gap.all() and self.p_joint <= JOINT and (self.hollow <= HOLLOW).all())
 
 
+def counted(matrix: Matrix, seed: int) -> NDArray[np.integer]:
+    """Return the rows that are counted: all, or `MOST` at random whatever their order."""
+    if len(matrix) <= MOST:
+        return np.arange(len(matrix))
+    drawn = np.random.default_rng([seed, 12]).permutation(len(matrix))[:MOST]
+    return np.lexsort(matrix.T[::-1])[np.sort(drawn)]
+
+
 def measure(
     matrix: Matrix,
     codes: NDArray[np.integer],
@@ -116,10 +124,6 @@ def measure(
     """
     rng = np.random.default_rng([seed, 11])
     rows = np.lexsort((codes, *matrix.T[::-1]))
-    if len(rows) > MOST:
-        drawn = rng.permutation(len(rows))
-        _, first = np.unique(codes[rows[drawn]], return_index=True)
-        rows = rows[np.union1d(drawn[:MOST], drawn[first])]
     space = make_space(matrix[rows], codes[rows].astype(np.int64), categorical)
     lines = Lines(space)
     neighbour = lines.nearest()

@@ -16,12 +16,12 @@ from custseg.clustering.algorithms import as_seed
 from custseg.errors import ParameterError, check_number
 from custseg.evaluation._borders import (
     HOLLOW,
-    MOST,
     OTHER,
     OWN,
     POSITIONS,
     RATIO,
     Borders,
+    counted,
     measure,
 )
 from custseg.evaluation.silhouette import check_labelings
@@ -238,10 +238,9 @@ def gaps(
         series = series.set_axis(X.index)
     _, _, (codes,), (segments,) = check_labelings(X, series)
     matrix, categories = _matrix(as_frame(X), categorical)
-    borders = measure(
-        matrix, codes, categorical=categories, seed=as_seed(random_state), thorough=True
-    )
-    return _result(borders, segments, len(matrix))
+    seed = as_seed(random_state)
+    rows = counted(matrix, seed)
+    return _judge(matrix, codes, segments, categories, rows, seed, thorough=True)
 
 
 def natural(
@@ -299,16 +298,15 @@ def natural(
     frame = as_frame(X)
     matrix, categories = _matrix(frame, categorical)
     seed = as_seed(random_state)
+    rows = counted(matrix, seed)
     if labelings is None:
-        labelings = _search(matrix, frame, categories, k, seed)
+        labelings = _search(matrix, frame, categories, k, rows, seed)
     _, table, codes, names = check_labelings(X, labelings)
     found = {
-        labelling: _result(
-            measure(matrix, code, categorical=categories, seed=seed), segments, len(matrix)
-        )
+        labelling: _judge(matrix, code, segments, categories, rows, seed, thorough=False)
         for labelling, code, segments in zip(table.columns, codes, names, strict=True)
     }
-    rows = [
+    lines = [
         {
             "labelling": labelling,
             "k": len(result.borders),
@@ -320,7 +318,7 @@ def natural(
         }
         for labelling, result in found.items()
     ]
-    answer = pd.DataFrame(rows)
+    answer = pd.DataFrame(lines)
     passed = answer.loc[answer["natural"], "k"]
     return Natural(
         table=answer,
@@ -345,7 +343,12 @@ def _matrix(frame: pd.DataFrame, categorical: Any) -> tuple[Matrix, NDArray[np.b
 
 
 def _search(
-    matrix: Matrix, frame: pd.DataFrame, categories: NDArray[np.bool_], k: Iterable[int], seed: int
+    matrix: Matrix,
+    frame: pd.DataFrame,
+    categories: NDArray[np.bool_],
+    k: Iterable[int],
+    rows: NDArray[np.integer],
+    seed: int,
 ) -> pd.DataFrame:
     if categories.any():
         named = ", ".join(repr(name) for name in frame.columns[categories])
@@ -358,27 +361,38 @@ def _search(
         check_number(number, "k", ge=2, integer=True)
     distinct = count_distinct(matrix, [str(name) for name in frame.columns])
     check_distinct(min(numbers), distinct, name="k")
-    rows = np.lexsort(matrix.T[::-1])
+    part = matrix[rows]
+    part = part[np.lexsort(part.T[::-1])]
     labelings = {}
-    for number in numbers:
-        if number > distinct:
-            continue
-        labels = np.empty(len(rows), np.int64)
-        labels[rows] = AdaptiveKMeans(number, random_state=seed).fit_predict(matrix[rows])
+    for number in (number for number in numbers if number <= distinct):
+        labels = AdaptiveKMeans(number, random_state=seed).fit(part).predict(matrix)
         order = canonical_order(labels, matrix)
-        names = np.array(segment_names(len(order)))
-        labelings[number] = names[as_codes(labels, order)]
+        labelings[number] = np.array(segment_names(len(order)))[as_codes(labels, order)]
     return pd.DataFrame(labelings, index=frame.index)
 
 
-def _result(borders: Borders, segments: pd.Index, n: int) -> Gaps:
+def _judge(
+    matrix: Matrix,
+    codes: NDArray[np.integer],
+    segments: pd.Index,
+    categories: NDArray[np.bool_],
+    rows: NDArray[np.integer],
+    seed: int,
+    *,
+    thorough: bool,
+) -> Gaps:
+    lost = np.setdiff1d(codes, codes[rows])
+    seen = np.append(rows, [np.flatnonzero(codes == code)[0] for code in lost]).astype(int)
+    borders = measure(
+        matrix[seen], codes[seen], categorical=categories, seed=seed, thorough=thorough
+    )
     return Gaps(
         borders=_by_segment(borders, segments),
         profiles=_profiles(borders, segments),
         natural=borders.natural,
         p_joint=borders.p_joint,
-        n_customers=min(n, MOST),
-        notes=_notes(borders, segments, n),
+        n_customers=len(seen),
+        notes=_notes(borders, segments, len(seen), len(matrix)),
     )
 
 
@@ -426,7 +440,7 @@ def _profiles(borders: Borders, segments: pd.Index) -> pd.DataFrame:
     )
 
 
-def _notes(borders: Borders, segments: pd.Index, n: int) -> tuple[str, ...]:
+def _notes(borders: Borders, segments: pd.Index, n: int, n_all: int) -> tuple[str, ...]:
     notes = []
     small = borders.profiles[:, [OWN, OTHER]].min() < FEWEST
     if small and not borders.natural:
@@ -443,6 +457,6 @@ def _notes(borders: Borders, segments: pd.Index, n: int) -> tuple[str, ...]:
             f"the gap at the border {pairs} rests on one coarse column, such as a yes/no answer or "
             "a heap of customers with the same value: split these customers off by a rule first."
         )
-    if n > MOST:
-        notes.append(f"counted are {MOST:,} of {n:,} customers, drawn at random.")
+    if n < n_all:
+        notes.append(f"counted are {n:,} of {n_all:,} customers, drawn at random.")
     return tuple(notes)
