@@ -87,11 +87,14 @@ def unknown_names(notebook: NotebookNode) -> set[str]:
     known, unknown = set(dir(builtins)), set()
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            names = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Name)]
-            imports = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.alias)]
-            known |= {n.id for n in names if isinstance(n.ctx, ast.Store)}
-            known |= {(n.asname or n.name).split(".")[0] for n in imports}
-            unknown |= {n.id for n in names if isinstance(n.ctx, ast.Load)} - known
+            nodes = list(ast.walk(ast.parse(cell.source)))
+            names = [node for node in nodes if isinstance(node, ast.Name)]
+            known |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+            known |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+            known |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+            imports = [node for node in nodes if isinstance(node, ast.alias)]
+            known |= {(node.asname or node.name).split(".")[0] for node in imports}
+            unknown |= {node.id for node in names if isinstance(node.ctx, ast.Load)} - known
     return unknown
 
 
