@@ -266,14 +266,19 @@ def _across(place: Matrix, found: Codes) -> int:
 
 
 def _hollow(points: Matrix, members: NDArray[np.bool_], rng: np.random.Generator) -> float:
-    """Return how much denser members lie on average than the centre, in logarithms of density."""
+    """Return how much nearer each other members lie on average than to the centre, in logarithms.
+
+    Compared are the distances to the tenth nearest member, from members and from the centre.
+    """
     kept = points[members]
     center = kept.mean(axis=0)
     if len(kept) > MOST_LINKED:
         kept = kept[np.sort(rng.choice(len(kept), MOST_LINKED, replace=False))]
     near = min(NEIGHBOURS, len(kept) - 1)
+    if near == 0:
+        return -np.inf
     tree = cKDTree(kept)
-    around, _ = tree.query(kept, [near + 1])
-    inside, _ = tree.query(center, [near])
+    around, inside = tree.query(kept, [near + 1])[0], tree.query(center, [near])[0]
     with np.errstate(divide="ignore"):
-        return float(np.log(inside[0]) - np.log(around[:, 0]).mean()) if near else -np.inf
+        apart = np.log(inside[0]) - np.log(around[:, 0]).mean()
+    return float(np.nan_to_num(apart, nan=0.0))
