@@ -20,8 +20,8 @@ def planted(n: int = 300, noise: int = 3, seed: int = 0) -> tuple[np.ndarray, np
 
 
 REASONS = {
-    "check_sample_weight_equivalence_on_dense_data": "a value in two rows is a tie, one of weight 2 "
-    "is none, and starts are drawn by position: the same clusters come in another order",
+    "check_sample_weight_equivalence_on_dense_data": "a value in two rows is a tie, one of weight "
+    "two is none, and starts are drawn by position: the same clusters come in another order",
 }
 
 
