@@ -96,6 +96,23 @@ def without(family: str, rng: Rng, n: int, d: int) -> Table:
     return Table(standardised(np.asarray(values, dtype=float)), np.zeros(n, dtype=int))
 
 
+def oblique(rng: Rng, n: int, d: int) -> np.ndarray:
+    """Return normal values with a covariance drawn at random."""
+    mixing = rng.normal(size=(d, d))
+    mixing = np.linalg.cholesky(mixing @ mixing.T / d + 0.2 * np.eye(d))
+    return rng.normal(size=(n, d)) @ mixing.T / np.sqrt((mixing**2).sum() / d)
+
+
+GROUPS: dict[str, Callable[[Rng, int, int], np.ndarray]] = {
+    "normal": lambda rng, n, d: rng.normal(size=(n, d)),
+    "flat": lambda rng, n, d: (rng.random((n, d)) - 0.5) * np.sqrt(12),
+    "skewed": lambda rng, n, d: rng.exponential(size=(n, d)),
+    "heavy-tailed": lambda rng, n, d: rng.standard_t(5, (n, d)) / np.sqrt(5 / 3),
+    "oblique": oblique,
+}
+"""Shapes of a group, with variance 1 in every column; of the last one on average."""
+
+
 def planted(
     rng: Rng,
     n: int,
@@ -105,8 +122,9 @@ def planted(
     *,
     noise: int = 0,
     wide: bool = False,
+    shape: str = "normal",
 ) -> Table:
-    """Return normal groups, each as far from its nearest as the separation says, standardised.
+    """Return groups, each as far from its nearest as the separation says, standardised.
 
     Separation is the distance of two centres over the mean of the two standard deviations. Standard
     deviations differ up to 2 : 1, expected sizes up to 4 : 1. `noise` columns have no groups; their
@@ -119,7 +137,10 @@ def planted(
             break
     share = rng.uniform(1, 4, groups)
     truth = rng.choice(groups, size=n, p=share / share.sum())
-    values = centers[truth] + spread[truth, None] * rng.normal(size=(n, d))
+    values = centers[truth]
+    for group in range(groups):
+        members = truth == group
+        values[members] += spread[group] * GROUPS[shape](rng, members.sum(), d)
     width = values.std(axis=0).mean() if wide else spread.mean()
     return Table(standardised(np.hstack([values, width * rng.normal(size=(n, noise))])), truth)
 

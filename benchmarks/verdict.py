@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from _verdict_data import GROUPS as GROUP_SHAPES
 from _verdict_data import SHAPES, WITHOUT, make
 from joblib import Parallel, delayed
 from matplotlib import pyplot as plt
@@ -46,13 +47,15 @@ NOTHING = """## No groups
 
 - Called natural: **{all}** of all tables; in the worst cell {worst}.
 - From the segments of k-means instead, in the cells with 200 tables: {k_means}; in the worst
-  {worst_k_means}."""
+  {worst_k_means}.
+- By either of the two, in these cells: {either}; in the worst {worst_either}."""
 PLANTED = """## Planted groups
 
 Every group is as far from its nearest as the separation says. Sizes up to 4 : 1, standard
 deviations up to 2 : 1, 2 to 8 groups, 2, 4 or 8 variables, none or three columns of noise. `true`:
 the recommended k is the number of groups; `recovered`: with k told, adjusted Rand index above
 .8."""
+SHAPED = """Groups of other shapes, separation 5, 1,000 customers, 2 or 4 variables:"""
 OTHERS = """## Segments of other algorithms
 
 1,000 customers, 4 variables, 2, 3 or 5 groups."""
@@ -104,6 +107,9 @@ def cells(part: float) -> Iterator[Cell]:
             parameters = {"n": n, "d": d, "groups": groups, "separation": separation}
             sets = some(5 if separation in (4.0, 5.0) else 2)
             yield Cell("planted", {**parameters, "noise": noise, "wide": wide}, sets)
+    for shape, groups, d in product(GROUP_SHAPES, (2, 3, 4, 6, 8), (2, 4)):
+        parameters = {"n": 1000, "d": d, "groups": groups, "separation": 5.0, "shape": shape}
+        yield Cell("planted", parameters, some(12))
     for separation, groups in product((4.0, 5.0), (2, 3, 5)):
         for noise, wide in NOISE.values():
             parameters = {"n": 1000, "d": 4, "groups": groups, "separation": separation}
@@ -176,8 +182,12 @@ def report(found: pd.DataFrame) -> str:
     own = found[found["algorithm"] == "adaptive"]
     flat = found[(found["kind"] == "without") & found["family"].isin(WITHOUT)]
     nothing, k_means = (flat[flat["algorithm"] == name] for name in ("adaptive", "k-means"))
+    cells_of = ["family", "n", "d", "set"]
+    asked = k_means.merge(nothing[[*cells_of, "natural"]], on=cells_of, suffixes=("", "_too"))
+    either = asked.assign(natural=asked["natural"] | asked["natural_too"])
     shapes = own[(own["kind"] == "without") & own["family"].isin(SHAPES)]
-    planted = found[found["kind"] == "planted"]
+    planted = found[(found["kind"] == "planted") & found["shape"].isna()]
+    shaped = found[(found["kind"] == "planted") & found["shape"].notna()]
     named = {key: name for name, key in NOISE.items()}
     columns = [named[key] for key in zip(planted["noise"], planted["wide"], strict=True)]
     planted = planted.assign(noise=columns)
@@ -190,6 +200,8 @@ def report(found: pd.DataFrame) -> str:
             worst=worst(nothing),
             k_means=share(k_means["natural"]),
             worst_k_means=worst(k_means),
+            either=share(either["natural"]),
+            worst_either=worst(either),
         ),
         table(by_family(nothing)),
         PLANTED,
@@ -199,6 +211,8 @@ def report(found: pd.DataFrame) -> str:
         table(pivot(groups, "groups")),
         "By the columns of noise:",
         table(pivot(groups, "noise")),
+        SHAPED,
+        table(rates(shaped, ["shape"])),
         OTHERS,
         table(rates(others, ["algorithm", "separation", "noise"])),
         CLASSES,
@@ -263,7 +277,8 @@ def pivot(rows: pd.DataFrame, key: str) -> pd.DataFrame:
 
 
 def draw(found: pd.DataFrame, path: Path) -> None:
-    planted = found[(found["kind"] == "planted") & (found["algorithm"] == "adaptive")]
+    planted = found[(found["kind"] == "planted") & found["shape"].isna()]
+    planted = planted[planted["algorithm"] == "adaptive"]
     planted = planted.assign(true=planted["k"] == planted["groups"])
     _, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained", sharey=True)
     crowd = pd.cut(planted["groups"], [1, 3, 5, 8], labels=["2 or 3", "4 or 5", "6 to 8"])

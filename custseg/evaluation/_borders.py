@@ -16,7 +16,7 @@ HALF = BINS // 8
 OWN, OTHER, MIDDLE = 5, 25, np.arange(12, 19)
 """The positions 0, 1, and .35 to .65."""
 
-RATIO, LINKS, REST, JOINT, HOLLOW = 0.75, 0.7, 0.85, 0.002, 0.0
+RATIO, LINKS, REST, JOINT, HOLLOW = 0.75, 0.7, 0.85, 0.002, 1.5
 DRAWS, LINK_DRAWS, NEIGHBOURS = 9, 3, 10
 COARSE = 0.2
 """The share of the variance within segments that equal values hide, from which a column is coarse:
@@ -55,8 +55,8 @@ class Borders:
         Of each border: the ratio without the coarse column in which the centres differ most; NaN
         where there is none, or the strips say all.
     hollow
-        Of each segment: how much denser its members lie on average than its centre, as a difference
-        of logarithms of distance; NaN where a border is no gap.
+        Of each segment: by how many standard errors its centre is less dense than its members are
+        on average; NaN where a border is no gap.
     p_joint
         How often borders as dense as their centres have so few customers all together.
     """
@@ -266,9 +266,10 @@ def _across(place: Matrix, found: Codes) -> int:
 
 
 def _hollow(points: Matrix, members: NDArray[np.bool_], rng: np.random.Generator) -> float:
-    """Return how much nearer each other members lie on average than to the centre, in logarithms.
+    """Return by how many standard errors the centre is less dense than members are on average.
 
-    Compared are the distances to the tenth nearest member, from members and from the centre.
+    The logarithm of a density is minus that of the distance to the m-th nearest member, times the
+    number of columns, but for what all places share; its standard error is one over the root of m.
     """
     kept = points[members]
     center = kept.mean(axis=0)
@@ -279,6 +280,6 @@ def _hollow(points: Matrix, members: NDArray[np.bool_], rng: np.random.Generator
         return -np.inf
     tree = cKDTree(kept)
     around, inside = tree.query(kept, [near + 1])[0], tree.query(center, [near])[0]
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         apart = np.log(inside[0]) - np.log(around[:, 0]).mean()
-    return float(np.nan_to_num(apart, nan=0.0))
+    return float(np.nan_to_num(apart * kept.shape[1] * np.sqrt(near), nan=0.0))

@@ -181,8 +181,8 @@ def gaps(
       one in which the two segments differ most, the border still holds less than 85 %.
 
     A labelling is natural when all borders are gaps, all sign tests together have p <= .002
-    (Stouffer), and no segment is hollow, that is emptier at its centre than where its members are
-    on average, which a log-concave one cannot be (Jensen).
+    (Stouffer), and no segment is hollow: less dense at its centre than where its members are on
+    average, by 1.5 standard errors, which no log-concave one is but by chance (Jensen).
 
     Variables are taken in units of their standard deviation within segments, so their scale does
     not matter. Tied values are spread over the gap to their neighbours, nine times, and medians
