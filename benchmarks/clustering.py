@@ -11,53 +11,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", str(os.cpu_count()))
 import argparse
 import platform
 import sys
-import time
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("kmeans", "modes", "medoids", "latent_class", "warehouse", "large")
-
-
-def kmeans() -> list[dict[str, Any]]:
-    """Time k-means with ten starts against scikit-learn's; the sums must be within a percent."""
-    from sklearn.cluster import KMeans as Peer
-
-    from custseg.clustering import KMeans
-
-    found = []
-    for n, k in ((5_000, 4), (10_000, 8), (50_000, 8)):
-        rng = np.random.default_rng(0)
-        centers = 2 * rng.normal(size=(5, 10))
-        X = rng.normal(size=(n, 10)) + centers[rng.integers(5, size=n)]
-        KMeans(2, n_init=1, random_state=0).fit(X[:100])
-        taken: dict[str, list[float]] = {"ours": [], "peer": []}
-        loss: dict[str, float] = {}
-        for _ in range(5):
-            for side, estimator in (("ours", KMeans), ("peer", Peer)):
-                start = time.perf_counter()
-                model = estimator(k, n_init=10, random_state=0).fit(X)
-                taken[side].append(time.perf_counter() - start)
-                loss[side] = model.inertia_
-        apart = loss["ours"] / loss["peer"] - 1
-        if apart > 0.01:
-            raise AssertionError(f"k-means: the sum of squares is {apart:.2%} above the peer's")
-        ours, peer = (float(np.median(taken[side])) for side in ("ours", "peer"))
-        found.append(
-            {
-                "task": f"k-means, ten starts, {n:,} rows x 10, k = {k}",
-                "ours_seconds": ours,
-                "peer": "scikit-learn",
-                "peer_seconds": peer,
-                "ratio": peer / ours,
-                "note": f"sum of squares {apart:+.3%}",
-            }
-        )
-    return found
 
 
 def main() -> None:
@@ -70,7 +30,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for part in options.parts:
         print(part, file=sys.stderr)
-        rows += kmeans() if part == "kmeans" else import_module(f"_clustering_{part}").rows()
+        rows += import_module(f"_clustering_{part}").rows()
     text = report(rows)
     print(text)
     if options.write:

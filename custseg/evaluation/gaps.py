@@ -27,7 +27,7 @@ from custseg.evaluation._borders import (
 from custseg.evaluation.silhouette import check_labelings
 from custseg.features._gaps import refuse_missing
 from custseg.features.encoder import as_frame
-from custseg.results import Result, format_number
+from custseg.results import Result
 
 Matrix = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -91,8 +91,8 @@ class Gaps(Result):
         worst = self.borders.loc[self.borders["ratio"].idxmax()]
         least = (
             f"the fullest border, between {worst['segment']} and {worst['neighbour']}, holds "
-            f"{format_number(worst['border'])} customers, the emptier centre "
-            f"{format_number(min(worst['centre'], worst['centre_neighbour']))}"
+            f"{worst['border']:,.0f} customers, the emptier centre "
+            f"{min(worst['centre'], worst['centre_neighbour']):,.0f}"
         )
         if self.natural:
             return f"natural: every border of these {k} segments is a gap; {least}"
