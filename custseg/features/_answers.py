@@ -10,8 +10,7 @@ import pandas as pd
 from custseg._engine import collect, from_day, to_day
 from custseg.audit import DAY
 from custseg.errors import ColumnError, DataError, ParameterError, check_columns
-from custseg.features.transactions import plain_ids
-from custseg.tables import Survey
+from custseg.tables import Survey, plain_ids
 
 AnswerRange = tuple[float, float] | Mapping[str, tuple[float, float]]
 

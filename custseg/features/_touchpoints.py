@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from custseg._engine import beside, collect, from_day, one_if
 from custseg.audit import DAY
 from custseg.errors import DataError, ParameterError, nearest
-from custseg.features.transactions import last_day
 from custseg.stats import wilson
-from custseg.tables import require_roles
+from custseg.tables import last_day, require_roles
 
 ALL = "(all)"
 MISSING = "(missing)"

@@ -7,7 +7,7 @@ import pandas as pd
 
 from custseg.errors import DataError, ParameterError, check_columns, check_option
 from custseg.features.dictionary import Column, attach, describe_columns
-from custseg.features.transactions import plain_ids
+from custseg.tables import plain_ids
 
 RULES = ("sum", "mean", "min", "max", "most_frequent")
 

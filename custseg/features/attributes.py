@@ -12,9 +12,8 @@ import pandas as pd
 from custseg._engine import collect, from_day, to_day
 from custseg.errors import DataError, ParameterError, check_columns, nearest
 from custseg.features.dictionary import Column, attach
-from custseg.features.transactions import plain_ids
 from custseg.results import Result
-from custseg.tables import Customers
+from custseg.tables import Customers, plain_ids
 
 AGE_CUT_POINTS = (18, 25, 35, 45, 55, 65)
 INCOME_CUT_POINTS = (25_000, 40_000, 60_000, 90_000)

@@ -24,9 +24,8 @@ from custseg.features.dictionary import (
 from custseg.features.journeys import journey_features
 from custseg.features.purchases import purchase_features
 from custseg.features.survey import survey_features
-from custseg.features.transactions import plain_ids
 from custseg.joins import audit_join
-from custseg.tables import Customers, Survey, Touchpoints, Transactions
+from custseg.tables import Customers, Survey, Touchpoints, Transactions, plain_ids
 
 _ANCHOR = "customers"
 

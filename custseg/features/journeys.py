@@ -25,8 +25,7 @@ from custseg.features._touchpoints import (
     text,
 )
 from custseg.features.dictionary import Column, attach
-from custseg.features.transactions import plain_ids
-from custseg.tables import Touchpoints
+from custseg.tables import Touchpoints, plain_ids
 
 _PREFIX = {"touchpoint": "touchpoint", "channel": "contact_channel"}
 _NEVER = -(2**62)

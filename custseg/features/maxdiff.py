@@ -13,8 +13,8 @@ from custseg._engine import collect, to_lazy
 from custseg.errors import DataError, check_columns, check_number
 from custseg.features._best_worst import Choices, Matrix, contrasts, estimate, softmax
 from custseg.features.dictionary import Column, attach
-from custseg.features.transactions import plain_ids
 from custseg.results import Result
+from custseg.tables import plain_ids
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -10,8 +10,8 @@ from custseg._engine import collect, day_number, from_day, one_if
 from custseg.audit import DAY
 from custseg.errors import DataError, ParameterError, check_number
 from custseg.features.dictionary import Column, attach
-from custseg.features.transactions import RFM, last_day, nets_returns, plain_ids
-from custseg.tables import Transactions
+from custseg.features.transactions import RFM
+from custseg.tables import Transactions, last_day, nets_returns, plain_ids
 
 _MOST_CHANNELS = 20
 _PARTS_OF_THE_DAY = ("night", "morning", "afternoon", "evening")

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from custseg._engine import collect, day_number, from_day, to_day
+from custseg._engine import collect, from_day, to_day
 from custseg.audit import DAY
 from custseg.errors import DataError
 from custseg.features.dictionary import Column, attach
-from custseg.tables import Transactions, require_roles
+from custseg.tables import Transactions, last_day, nets_returns, plain_ids, require_roles
 
 _LARGE = 200_000
 _DAY_IN = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
@@ -119,14 +119,6 @@ def _count(tx: Transactions, as_of: Any) -> tuple[int, pd.DataFrame]:
     return day, counted.set_index(plain_ids(counted["customer_id"]))
 
 
-def nets_returns(tx: Transactions) -> bool:
-    """Return whether rows with a negative amount are returns: money back, not purchases."""
-    if tx.account is None:
-        return False
-    actions = tx.account.checks.set_index("check")["action"]
-    return bool(actions.get("returns") == "net")
-
-
 def _count_in_memory(tx: Transactions, as_of: Any) -> tuple[int, pd.DataFrame] | None:
     """Count rows in memory in one compiled pass; ``None`` where the engine has to do it.
 
@@ -197,27 +189,3 @@ def _column(values: NDArray[Any]) -> NDArray[Any]:
     column = np.ascontiguousarray(values).view()
     column.flags.writeable = False
     return column
-
-
-def last_day(table: Transactions, as_of: Any) -> int:
-    """Return the last day that counts; refuse rows without a customer, a time or an amount."""
-    names = table.frame.collect_schema().names()
-    needed = [name for name in ("customer_id", "timestamp", "amount") if name in names]
-    seen = table.frame.select(
-        nw.len().alias("rows"),
-        nw.col("timestamp").max().alias("last"),
-        *(nw.col(name).count() for name in needed),
-    )
-    found = collect(seen.with_columns(day_number("last").alias("last"))).iloc[0]
-    missing = {name: int(found["rows"] - found[name]) for name in needed}
-    if any(missing.values()):
-        shown = ", ".join(f"{n:,} rows without {role}" for role, n in missing.items() if n)
-        raise DataError(f"{shown}. Set them aside first: tx = tx.clean().")
-    return int(found["last"]) if as_of is None else to_day(as_of, "as_of")
-
-
-def plain_ids(ids: pd.Series) -> pd.Index:
-    """Return ids as an index named `customer_id`; whole numbers kept as floats become integers."""
-    if pd.api.types.is_float_dtype(ids) and (ids % 1 == 0).all():
-        ids = ids.astype("int64")
-    return pd.Index(ids, name="customer_id")
