@@ -20,6 +20,7 @@ _NAMESPACES = (
     "profiling",
     "reporting",
     "stats",
+    "value",
 )
 
 _NAMES = {

@@ -1,0 +1,16 @@
+"""What customers are worth: lifetime models, and money, loyalty and satisfaction by segment."""
+
+from custseg.value.beta_geo import BetaGeo, ModifiedBetaGeo
+from custseg.value.btyd import btyd_summary
+from custseg.value.contracts import ShiftedBetaGeometric
+from custseg.value.gamma_gamma import GammaGamma
+from custseg.value.pareto_nbd import ParetoNBD
+
+__all__ = [
+    "BetaGeo",
+    "GammaGamma",
+    "ModifiedBetaGeo",
+    "ParetoNBD",
+    "ShiftedBetaGeometric",
+    "btyd_summary",
+]

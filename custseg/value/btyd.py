@@ -1,0 +1,141 @@
+"""Repeat purchases, recency and age of each customer, as models of customer lifetime read them."""
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from custseg._engine import collect, from_day
+from custseg.audit import DAY
+from custseg.errors import DataError, check_option
+from custseg.tables import Transactions, last_day, nets_returns, plain_ids
+
+UNITS = {"D": "days", "W": "weeks", "M": "months"}
+MONDAY = -700_003
+"""A Monday before all records, in days since 1970-01-01: numbers of weeks are positive."""
+
+
+def btyd_summary(tx: Transactions, as_of: Any = None, unit: str = "D") -> pd.DataFrame:
+    """Turn order lines into repeat purchases, recency, age and mean spend per customer.
+
+    All that a customer buys in one calendar day (week, month) is one purchase. The first purchase
+    makes a customer; only the later ones are counted and averaged.
+
+    Parameters
+    ----------
+    tx
+        Cleaned order lines; columns in: customer_id, timestamp and, for the spend, amount.
+    as_of
+        A calendar date in the data's own time zone. Everything up to the end of that day counts,
+        nothing later. ``None`` is the last date present.
+    unit
+        ``"D"``, ``"W"`` (weeks begin on Monday) or ``"M"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per customer who bought by `as_of`, sorted by the unique index `customer_id`; all
+        floats. `frequency`: repeat purchases, the units in which the customer bought less one.
+        `recency`: units from the first purchase to the last, 0 without a repeat purchase. `T`:
+        units from the first purchase to `as_of`. `monetary_value`, where there is an amount: mean
+        spend of the repeat purchases, 0 without one. ``attrs`` has `as_of` and `unit`.
+
+    Raises
+    ------
+    DataError
+        If ids or times are missing, or nobody bought by `as_of`.
+    ParameterError
+        If `as_of` is no date, or `unit` is none of the three.
+
+    Notes
+    -----
+    `frequency` and `recency` are not those of `custseg.features.rfm`: there `frequency` counts all
+    orders and `recency` is the time since the last one. Returns that ``clean(returns="net")``
+    keeps are no purchases; the money given back lowers the mean spend of its customer by the share
+    of all spend that it is.
+
+    References
+    ----------
+    Fader, P. S., Hardie, B. G. S. and Lee, K. L. (2005), RFM and CLV: using iso-value curves for
+    customer base analysis, Journal of Marketing Research 42, 415-430.
+
+    Examples
+    --------
+    >>> import custseg as cs
+    >>> lines = pd.DataFrame({
+    ...     "customer": [7, 7, 7, 7, 9],
+    ...     "date": ["2024-01-01", "2024-01-11", "2024-01-11", "2024-01-21", "2024-01-05"],
+    ...     "paid": [99.0, 10.0, 20.0, 50.0, 8.0],
+    ... })
+    >>> tx = cs.Transactions(lines, customer_id="customer", timestamp="date", amount="paid")
+    >>> btyd_summary(tx, as_of="2024-01-31")
+                 frequency  recency     T  monetary_value
+    customer_id
+    7                  2.0     20.0  30.0            40.0
+    9                  0.0      0.0  26.0             0.0
+    """
+    check_option(unit, "unit", UNITS)
+    day = last_day(tx, as_of)
+    lines = tx.frame.filter(nw.col(DAY) <= day).with_columns(_unit=_unit_number(unit))
+    netted = nets_returns(tx)
+    bought = lines.filter(nw.col("amount") >= 0) if netted else lines
+    priced = "amount" in lines.collect_schema().names()
+    table = collect(_count(bought, priced=priced))
+    if table.empty:
+        raise DataError(f"nobody bought by {from_day(day)}. Choose a later as_of.")
+    table = table.set_index(plain_ids(table["customer_id"])).sort_index()
+    until = from_day(day)
+    end = {"D": day, "W": (day - MONDAY) // 7, "M": until.year * 12 + until.month}[unit]
+    summary = pd.DataFrame(
+        {
+            "frequency": table["units"] - 1.0,
+            "recency": (table["last"] - table["first"]).astype("float64"),
+            "T": (end - table["first"]).astype("float64"),
+        }
+    )
+    if priced:
+        repeats = summary["frequency"].where(summary["frequency"] > 0)
+        spend = (table["spend"] - table["first_spend"]) / repeats
+        kept = _kept_share(lines, table["spend"]) if netted else 1.0
+        summary["monetary_value"] = (spend * kept).fillna(0.0)
+    summary.attrs = {"as_of": until.isoformat(), "unit": unit}
+    return summary
+
+
+def _unit_number(unit: str) -> nw.Expr:
+    """Return a number that goes up by one with every calendar day, week or month."""
+    if unit == "M":
+        return nw.col("timestamp").dt.year().cast(nw.Int64) * 12 + nw.col("timestamp").dt.month()
+    if unit == "W":
+        return (nw.col(DAY) - MONDAY) // 7
+    return nw.col(DAY)
+
+
+def _count(bought: nw.LazyFrame, *, priced: bool) -> nw.LazyFrame:
+    """Return first and last unit, number of units and spend of each customer."""
+    spend = nw.col("amount") if priced else nw.lit(0.0)
+    units = bought.with_columns(spend=spend).group_by("customer_id", "_unit")
+    sums = units.agg(nw.col("spend").sum()).with_columns(
+        first=nw.col("_unit").min().over("customer_id"), last=nw.col("_unit")
+    )
+    opening = nw.when(nw.col("_unit") == nw.col("first")).then(nw.col("spend")).otherwise(0.0)
+    return (
+        sums.with_columns(first_spend=opening)
+        .group_by("customer_id")
+        .agg(
+            nw.col("first").min(),
+            nw.col("last").max(),
+            nw.len().alias("units"),
+            nw.col("spend").sum(),
+            nw.col("first_spend").sum(),
+        )
+    )
+
+
+def _kept_share(lines: nw.LazyFrame, spend: pd.Series) -> pd.Series:
+    """Return the share of each customer's spend that was not given back."""
+    returned = lines.filter(nw.col("amount") < 0).group_by("customer_id")
+    back = collect(returned.agg(nw.col("amount").sum()))
+    back = back.set_index(plain_ids(back["customer_id"]))["amount"].reindex(spend.index)
+    return 1.0 + back.fillna(0.0) / spend.where(spend > 0, np.inf)
