@@ -14,7 +14,7 @@ FOREIGN = "from numba import njit; import custseg._kernels; njit(lambda x: x + 1
 
 def said(code: str, cache: Path, **environment: str) -> str:
     """Return what a fresh process says on stderr."""
-    given = {**os.environ, "NUMBA_CACHE_DIR": str(cache), **environment}
+    given = {**os.environ, "CUSTSEG_QUIET": "", "NUMBA_CACHE_DIR": str(cache), **environment}
     done = subprocess.run(
         [sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True
     )
