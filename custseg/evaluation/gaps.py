@@ -20,6 +20,7 @@ from custseg.evaluation._borders import (
     OWN,
     POSITIONS,
     RATIO,
+    REST,
     Borders,
     counted,
     measure,
@@ -448,7 +449,7 @@ def _notes(borders: Borders, segments: pd.Index, n: int, n_all: int) -> tuple[st
             f"at some centre fewer than {FEWEST} customers were counted: too few to show a gap "
             "that may be there."
         )
-    coarse = borders.rest >= RATIO
+    coarse = borders.rest >= REST
     if (coarse & borders.empty).any():
         pairs = " and ".join(
             f"{segments[i]} | {segments[j]}" for i, j in borders.pairs[coarse & borders.empty]
