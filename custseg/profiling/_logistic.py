@@ -1,0 +1,70 @@
+"""Points per answer that add up to a segment: multinomial logistic regression of answers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from custseg.profiling._discriminant import CHUNK, Answers, Codes, Matrix, Points, probabilities
+
+
+def learn_points(
+    answers: Answers, segments: Codes, rows: Codes, questions: Sequence[int]
+) -> Points:
+    """Return the points of every answer to some questions, learned from some customers.
+
+    A ridge penalty of half the squared points (on the log likelihood of all customers) keeps them
+    finite where an answer tells a segment for certain.
+    """
+    k = int(segments.max()) + 1
+    width = len(answers.columns(questions))
+    model = LogisticRegression(tol=1e-3, max_iter=500)
+    model.fit(answers.matrix(rows, questions), segments[rows])
+    start, points = np.full(k, -np.inf), np.zeros((width, k))
+    coef, intercept = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        coef, intercept = np.vstack([-coef, coef]) / 2, np.append(-intercept, intercept) / 2
+    start[model.classes_] = intercept
+    points[:, model.classes_] = coef.T
+    return Points(start, points)
+
+
+def place(answers: Answers, rule: Points, rows: Codes, questions: Sequence[int]) -> Matrix:
+    """Return the probability of each segment for some customers."""
+    parts = [
+        answers.matrix(rows[start : start + CHUNK], questions) @ rule.points + rule.start
+        for start in range(0, len(rows), CHUNK)
+    ]
+    return probabilities(np.concatenate(parts))
+
+
+def place_out_of_fold(
+    answers: Answers, segments: Codes, rows: Codes, folds: Codes, questions: Sequence[int]
+) -> Matrix:
+    """Return the probabilities of every customer, learned from `rows` of the other folds."""
+    found = np.empty((len(segments), int(segments.max()) + 1))
+    for fold in range(folds.max() + 1):
+        rule = learn_points(answers, segments, rows[folds[rows] != fold], questions)
+        own = np.flatnonzero(folds == fold)
+        found[own] = place(answers, rule, own, questions)
+    return found
+
+
+class Step(NamedTuple):
+    """The questions so far, and whether each customer who is judged is then put right."""
+
+    questions: tuple[int, ...]
+    right: NDArray[np.bool_]
+
+
+def enough(steps: Sequence[Step]) -> Step:
+    """Return the first step that is right about as often as the best one.
+
+    About as often: the mean of the differences, customer by customer, is within one standard error.
+    """
+    right = np.array([step.right for step in steps], dtype=float)
+    lost = right[right.mean(axis=1).argmax()] - right
+    errors = lost.std(axis=1) / np.sqrt(lost.shape[1])
+    return steps[int(np.argmax(lost.mean(axis=1) <= errors))]
