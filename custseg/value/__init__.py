@@ -4,16 +4,31 @@ from custseg.value.beta_geo import BetaGeo, ModifiedBetaGeo
 from custseg.value.btyd import btyd_summary
 from custseg.value.contracts import ShiftedBetaGeometric
 from custseg.value.gamma_gamma import GammaGamma
+from custseg.value.holdout import Holdout, btyd_holdout
+from custseg.value.lifetime_value import LifetimeValue, lifetime_value
 from custseg.value.pareto_nbd import ParetoNBD
 from custseg.value.retention import Retention, retention
+from custseg.value.satisfaction import Satisfaction, satisfaction
+from custseg.value.score_change import ScoreChange, score_change
+from custseg.value.segment_value import SegmentValue, segment_value
 
 __all__ = [
     "BetaGeo",
     "GammaGamma",
+    "Holdout",
+    "LifetimeValue",
     "ModifiedBetaGeo",
     "ParetoNBD",
     "Retention",
+    "Satisfaction",
+    "ScoreChange",
+    "SegmentValue",
     "ShiftedBetaGeometric",
+    "btyd_holdout",
     "btyd_summary",
+    "lifetime_value",
     "retention",
+    "satisfaction",
+    "score_change",
+    "segment_value",
 ]
