@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,12 @@ class Histories:
     customers: Vector
     of: NDArray[np.int64]
     index: pd.Index
+
+    @classmethod
+    def of_one(cls, frequency: float, recency: float, age: float) -> Self:
+        """Return the history of one customer."""
+        x, last, since, one = (np.array([value]) for value in (frequency, recency, age, 1.0))
+        return cls(x, last, since, one, np.zeros(1, dtype="int64"), pd.RangeIndex(1))
 
     @cached_property
     def by_frequency(self) -> tuple[Vector, Vector]:

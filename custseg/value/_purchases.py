@@ -1,6 +1,8 @@
 """What all models of repeat purchases share: fit, chance of being active, purchases to come."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from copy import copy
 from typing import ClassVar, Self
 
 import numpy as np
@@ -17,6 +19,18 @@ Vector = NDArray[np.float64]
 NODES = 48
 GONE = 40.0
 """Discounting by this power of e leaves nothing."""
+
+
+def check_discount(discount_rate: float, horizon: float | None) -> None:
+    """Raise `ParameterError` unless purchases to come, so discounted, have a finite sum."""
+    check_number(discount_rate, "discount_rate", ge=0)
+    if horizon is not None:
+        check_number(horizon, "horizon", ge=0)
+    elif discount_rate == 0:
+        raise ParameterError(
+            "discount_rate is 0 and horizon is None: purchases without end are not to be summed. "
+            "Give a horizon, or a rate above 0."
+        )
 
 
 class PurchaseModel(ABC):
@@ -83,16 +97,19 @@ class PurchaseModel(ABC):
             If the likelihood has no maximum; says what to try.
         """
         histories = read_histories(summary)
-        name = type(self).__name__
         if not histories.frequency.any():
             raise DataError(
-                f"no customer bought again: there is nothing for {name} to learn from. Wait for "
-                "repeat purchases, or count them in shorter units."
+                f"no customer bought again: there is nothing for {type(self).__name__} to learn "
+                "from. Wait for repeat purchases, or count them in shorter units."
             )
+        return self.learn(histories, self._start(histories))
+
+    def learn(self, histories: Histories, start: Mapping[str, float]) -> Self:
+        """Fit the model to histories from given parameters on."""
         found = maximize(
             lambda params: self._log_likelihood(params, histories),
-            self._start(histories),
-            what=name,
+            start,
+            what=type(self).__name__,
             hint=self._hint,
         )
         self.params_, self.standard_errors_ = found.params, found.standard_errors
@@ -115,7 +132,7 @@ class PurchaseModel(ABC):
         pandas.Series
             By customer, between 0 and 1.
         """
-        self._check_fitted()
+        self.check_fitted()
         histories = read_histories(summary)
         return histories.series(self._alive(histories), "probability_alive")
 
@@ -165,28 +182,28 @@ class PurchaseModel(ABC):
         ParameterError
             If the rate is negative, or 0 without a horizon.
         """
-        check_number(discount_rate, "discount_rate", ge=0)
-        if horizon is None:
-            if discount_rate == 0:
-                raise ParameterError(
-                    "discount_rate is 0 and horizon is None: purchases without end are not to be "
-                    "summed. Give a horizon, or a rate above 0."
-                )
-        else:
-            check_number(horizon, "horizon", ge=0)
+        check_discount(discount_rate, horizon)
         return self._expected(summary, discount_rate, horizon).rename("discounted_purchases")
 
     def _expected(self, summary: pd.DataFrame, rate: float, horizon: float | None) -> pd.Series:
-        self._check_fitted()
+        self.check_fitted()
         histories = read_histories(summary)
-        return histories.series(self._discounted(histories, rate, horizon), "expected")
+        alive, if_alive = self.forecast(histories, rate, horizon)
+        return histories.series(alive * if_alive, "expected")
 
-    def _discounted(self, histories: Histories, rate: float, horizon: float | None) -> Vector:
-        """Integrate the discounted rate of purchases, for each frequency and age once."""
+    def forecast(
+        self, histories: Histories, rate: float, horizon: float | None
+    ) -> tuple[Vector, Vector]:
+        """Return of each history the chance to be active, and discounted purchases if it is."""
         force = np.log1p(rate)
         end = np.inf if horizon is None else horizon
         end = min(end, GONE / force) if force > 0 else end
         (frequency, age), of = distinct(histories.frequency, histories.age)
+        if_alive = self._integrate(frequency, age, force, np.full(len(age), end))
+        return self._alive(histories), if_alive[of]
+
+    def _integrate(self, frequency: Vector, age: Vector, force: float, end: Vector) -> Vector:
+        """Integrate the rate of purchases, discounted, in the logarithm of time."""
         scale = self._scale(age)
         nodes, weights = leggauss(NODES)
         width = np.log1p(end / scale) / 2
@@ -194,12 +211,28 @@ class PurchaseModel(ABC):
         for node, weight in zip(nodes, weights, strict=True):
             grown = np.exp(width * (1 + node))  # (scale + time) / scale
             later = scale * (grown - 1)
-            total += (
-                weight * scale * grown * np.exp(-force * later) * self._rate(frequency, age, later)
-            )
-        return self._alive(histories) * (width * total)[of]
+            rate = self._rate(frequency, age, later)
+            total += weight * scale * grown * np.exp(-force * later) * rate
+        return width * total
 
-    def _check_fitted(self) -> None:
+    def expected_of_new(self, units: int) -> Vector:
+        """Return the expected purchases of a new customer within 0, 1, ... units."""
+        new = np.zeros(units + 1)
+        if_alive = self._integrate(new, new, 0.0, np.arange(units + 1.0))
+        return self._alive(Histories.of_one(0.0, 0.0, 0.0)) * if_alive
+
+    def was_fitted_to(self, histories: Histories) -> bool:
+        """Return whether these are the customers that were learned from."""
+        value, _, _ = self._log_likelihood(self.params_.to_numpy(), histories)
+        known = np.isclose(value, self.log_likelihood_, rtol=1e-10)
+        return bool(known and len(histories.of) == self.n_customers_)
+
+    def refit(self, histories: Histories) -> Self:
+        """Return another model, fitted to other customers from these parameters on."""
+        return copy(self).learn(histories, self.params_.to_dict())
+
+    def check_fitted(self) -> None:
+        """Raise `DataError` unless the model is fitted."""
         if not hasattr(self, "params_"):
             name = type(self).__name__
             raise DataError(f"this {name} is not fitted yet: call {name}().fit(summary) first.")

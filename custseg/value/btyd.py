@@ -77,51 +77,61 @@ def btyd_summary(tx: Transactions, as_of: Any = None, unit: str = "D") -> pd.Dat
     """
     check_option(unit, "unit", UNITS)
     day = last_day(tx, as_of)
-    lines = tx.frame.filter(nw.col(DAY) <= day).with_columns(_unit=_unit_number(unit))
-    netted = nets_returns(tx)
-    bought = lines.filter(nw.col("amount") >= 0) if netted else lines
-    priced = "amount" in lines.collect_schema().names()
-    table = collect(_count(bought, priced=priced))
+    table = collect(_count(purchase_units(tx, day, unit)))
     if table.empty:
         raise DataError(f"nobody bought by {from_day(day)}. Choose a later as_of.")
     table = table.set_index(plain_ids(table["customer_id"])).sort_index()
-    until = from_day(day)
-    end = {"D": day, "W": (day - MONDAY) // 7, "M": until.year * 12 + until.month}[unit]
     summary = pd.DataFrame(
         {
             "frequency": table["units"] - 1.0,
             "recency": (table["last"] - table["first"]).astype("float64"),
-            "T": (end - table["first"]).astype("float64"),
+            "T": (unit_of(day, unit) - table["first"]).astype("float64"),
         }
     )
-    if priced:
+    if "amount" in tx.frame.collect_schema().names():
         repeats = summary["frequency"].where(summary["frequency"] > 0)
         spend = (table["spend"] - table["first_spend"]) / repeats
-        kept = _kept_share(lines, table["spend"]) if netted else 1.0
+        kept = _kept_share(tx, day, table["spend"]) if nets_returns(tx) else 1.0
         summary["monetary_value"] = (spend * kept).fillna(0.0)
-    summary.attrs = {"as_of": until.isoformat(), "unit": unit}
+    summary.attrs = {"as_of": from_day(day).isoformat(), "unit": unit}
     return summary
 
 
-def _unit_number(unit: str) -> nw.Expr:
-    """Return a number that goes up by one with every calendar day, week or month."""
+def unit_of(day: int, unit: str) -> int:
+    """Return the number of the calendar day, week or month of a day since 1970-01-01."""
     if unit == "M":
-        return nw.col("timestamp").dt.year().cast(nw.Int64) * 12 + nw.col("timestamp").dt.month()
-    if unit == "W":
-        return (nw.col(DAY) - MONDAY) // 7
-    return nw.col(DAY)
+        return from_day(day).year * 12 + from_day(day).month
+    return (day - MONDAY) // 7 if unit == "W" else day
 
 
-def _count(bought: nw.LazyFrame, *, priced: bool) -> nw.LazyFrame:
-    """Return first and last unit, number of units and spend of each customer."""
+def purchase_units(tx: Transactions, day: int, unit: str) -> nw.LazyFrame:
+    """Return one row per customer and unit with purchases, up to a day.
+
+    Returns
+    -------
+    narwhals.LazyFrame
+        `customer_id`, `_unit` as `unit_of` numbers it, `spend` in it, and `first`, the unit of the
+        first purchase.
+    """
+    time = nw.col("timestamp").dt
+    number = {
+        "D": nw.col(DAY),
+        "W": (nw.col(DAY) - MONDAY) // 7,
+        "M": time.year().cast(nw.Int64) * 12 + time.month().cast(nw.Int64),
+    }[unit]
+    priced = "amount" in tx.frame.collect_schema().names()
     spend = nw.col("amount") if priced else nw.lit(0.0)
-    units = bought.with_columns(spend=spend).group_by("customer_id", "_unit")
-    sums = units.agg(nw.col("spend").sum()).with_columns(
-        first=nw.col("_unit").min().over("customer_id"), last=nw.col("_unit")
-    )
+    lines = tx.frame.filter(nw.col(DAY) <= day).with_columns(_unit=number, spend=spend)
+    bought = lines.filter(nw.col("amount") >= 0) if nets_returns(tx) else lines
+    units = bought.group_by("customer_id", "_unit").agg(nw.col("spend").sum())
+    return units.with_columns(first=nw.col("_unit").min().over("customer_id"))
+
+
+def _count(purchases: nw.LazyFrame) -> nw.LazyFrame:
+    """Return first and last unit, number of units and spend of each customer."""
     opening = nw.when(nw.col("_unit") == nw.col("first")).then(nw.col("spend")).otherwise(0.0)
     return (
-        sums.with_columns(first_spend=opening)
+        purchases.with_columns(first_spend=opening, last=nw.col("_unit"))
         .group_by("customer_id")
         .agg(
             nw.col("first").min(),
@@ -133,9 +143,9 @@ def _count(bought: nw.LazyFrame, *, priced: bool) -> nw.LazyFrame:
     )
 
 
-def _kept_share(lines: nw.LazyFrame, spend: pd.Series) -> pd.Series:
+def _kept_share(tx: Transactions, day: int, spend: pd.Series) -> pd.Series:
     """Return the share of each customer's spend that was not given back."""
-    returned = lines.filter(nw.col("amount") < 0).group_by("customer_id")
-    back = collect(returned.agg(nw.col("amount").sum()))
+    returned = tx.frame.filter((nw.col(DAY) <= day) & (nw.col("amount") < 0))
+    back = collect(returned.group_by("customer_id").agg(nw.col("amount").sum()))
     back = back.set_index(plain_ids(back["customer_id"]))["amount"].reindex(spend.index)
     return 1.0 + back.fillna(0.0) / spend.where(spend > 0, np.inf)

@@ -189,6 +189,8 @@ class ShiftedBetaGeometric:
 def _read(survivors: Any) -> Vector:
     """Return cohorts x ages, missing after the last age of a cohort."""
     try:
+        if isinstance(survivors, pd.DataFrame):
+            survivors = survivors.to_numpy(dtype=float, na_value=np.nan)
         counts = np.atleast_2d(np.asarray(survivors, dtype=float))
     except (TypeError, ValueError):
         counts = np.empty((0, 0))

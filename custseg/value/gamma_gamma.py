@@ -1,5 +1,6 @@
 """The gamma-gamma model: what a customer spends per purchase, shrunk towards what all spend."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -102,9 +103,20 @@ class GammaGamma:
         (frequency, money), of = distinct(x[used], spend[used])
         customers = np.bincount(of).astype(float)
         mean = float(customers @ money / customers.sum())
+        self.learn(frequency, money, customers, {"p": 2.0, "q": 3.0, "v": mean})
+        self.n_customers_ = int(used.sum())
+        varied = min(np.ptp(x[used]), np.ptp(spend[used])) > 0
+        self.correlation_ = float(np.corrcoef(x[used], spend[used])[0, 1]) if varied else np.nan
+        self.notes_ = tuple(self._notes(x, spend))
+        return self
+
+    def learn(
+        self, frequency: Vector, money: Vector, customers: Vector, start: Mapping[str, float]
+    ) -> Self:
+        """Fit the model to numbers of customers by frequency and mean spend."""
         found = maximize(
             lambda params: _log_likelihood(params, frequency, money, customers),
-            {"p": 2.0, "q": 3.0, "v": mean},
+            start,
             what="GammaGamma",
             hint=(
                 "If all customers spend about the same, take the mean spend of all instead. "
@@ -115,10 +127,6 @@ class GammaGamma:
         self.log_likelihood_ = found.log_likelihood
         names = found.params.index
         self.covariance_ = pd.DataFrame(found.covariance, names, names)
-        self.n_customers_ = int(used.sum())
-        varied = min(np.ptp(x[used]), np.ptp(spend[used])) > 0
-        self.correlation_ = float(np.corrcoef(x[used], spend[used])[0, 1]) if varied else np.nan
-        self.notes_ = tuple(self._notes(x, spend))
         return self
 
     def expected_spend(self, summary: pd.DataFrame) -> pd.Series:
