@@ -1,0 +1,276 @@
+"""What cards and personas say of a segment, topic by topic."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from custseg.profiling._facts import Fact, Teller, count, listing, number, share, text
+from custseg.profiling._material import Material, traits
+from custseg.profiling._measures import DESCRIPTOR
+from custseg.stats import mean_interval, wilson
+
+FEW = 30
+QUOTES = 3
+GAP = 0.05
+"""A column is said to be unknown when so large a share of a segment lacks it."""
+
+
+def tell_size(teller: Teller, material: Material, segment: str) -> dict[str, Any]:
+    """Say what the segments are for and how large this one is."""
+    size, level = material.profile.sizes.loc[segment], share(material.profile.level)
+    brief = material.brief
+    if brief is not None:
+        teller.say(segment, "purpose", "{goal}.", goal=text(brief.goal))
+    teller.say(
+        segment,
+        "size",
+        "{n} customers, {share} of all who are in a segment ({low} to {high}, {level} interval).",
+        n=count(size["n"]),
+        share=share(size["share"]),
+        low=share(size["ci_low"]),
+        high=share(size["ci_high"]),
+        level=level,
+    )
+    if brief is not None:
+        words = "is at least" if size["share"] >= brief.min_share else "is below"
+        teller.say(
+            segment,
+            "size",
+            f"That {words} the {{least}} that the brief asks for.",
+            least=share(brief.min_share),
+        )
+    head = {"n": int(size["n"]), "share": size["share"]}
+    return head | {"share_low": size["ci_low"], "share_high": size["ci_high"]}
+
+
+def tell_value(teller: Teller, material: Material, segment: str) -> dict[str, Any]:
+    """Say what a customer of the segment is worth, and which part of all value is the segment's."""
+    if material.value is None:
+        return {}
+    level = material.profile.level
+    known = material.value.notna().to_numpy()
+    inside = np.zeros(len(known), dtype=bool)
+    inside[material.rows(segment)] = True
+    values = material.value.to_numpy()
+    own = values[known & inside]
+    if not len(own):
+        return {}
+    mean, sd = float(own.mean()), float(own.std(ddof=1)) if len(own) > 1 else np.nan
+    low, high = mean_interval(mean, np.nan_to_num(sd), len(own), level=level)
+    row = {"value": mean, "value_low": float(low), "value_high": float(high)}
+    facts = {
+        "value": text(material.value.name),
+        "mean": number(mean),
+        "average": number(values[known].mean()),
+    }
+    bounds = ""
+    if len(own) > 1:
+        bounds = " ({low} to {high}, {level} interval)"
+        facts |= {"low": number(low), "high": number(high), "level": share(level)}
+    teller.say(
+        segment,
+        "what it is worth",
+        f"{{value}} averages {{mean}}{bounds}, against {{average}} of all.",
+        **facts,
+    )
+    if values[known].min() >= 0 and values[known].sum() > 0:
+        part, low, high = ratio_interval(values[known], inside[known], level=level)
+        teller.say(
+            segment,
+            "what it is worth",
+            "It brings {part} of all {value} ({low} to {high}, {level} interval), with {share} of "
+            "the customers.",
+            part=share(part),
+            value=text(material.value.name),
+            low=share(low),
+            high=share(high),
+            level=share(level),
+            share=share(inside[known].mean()),
+        )
+        row |= {"value_share": part, "value_share_low": low, "value_share_high": high}
+    return row
+
+
+def ratio_interval(
+    values: np.ndarray, inside: np.ndarray, *, level: float
+) -> tuple[float, float, float]:
+    """Return the share of a total that a part of the customers has, with its interval.
+
+    The ratio of the mean of ``values * inside`` to that of `values`, linearised (Cochran 1977).
+    """
+    part = float(values[inside].sum() / values.sum())
+    deviation = (inside - part) * values / values.mean()
+    half = stats.norm.isf((1 - level) / 2) * deviation.std(ddof=1) / np.sqrt(len(values))
+    return part, max(part - half, 0.0), min(part + half, 1.0)
+
+
+def tell_traits(teller: Teller, material: Material, segment: str) -> None:
+    """Say what sets the segment apart, with intervals."""
+    level = share(material.profile.level)
+    rows = traits(material.profile, segment)
+    for row in rows:
+        fact = share if row["is_share"] else number
+        facts: dict[str, Fact] = {
+            "trait": text(f"{row['variable']} {row['level']}".strip()),
+            "value": fact(row["value"]),
+            "low": fact(row["ci_low"]),
+            "high": fact(row["ci_high"]),
+            "level": level,
+            "overall": fact(row["overall"]),
+        }
+        average = "" if row["is_share"] else " on average"
+        teller.say(
+            segment,
+            "what sets it apart",
+            f"{{trait}}: {{value}}{average} ({{low}} to {{high}}, {{level}} interval), against "
+            "{overall} of all.",
+            **facts,
+        )
+    if not rows:
+        teller.say(segment, "what sets it apart", "Nothing stands out from the average.")
+    roles = material.profile.overall["role"].groupby(level="variable", sort=False).first()
+    others = roles.index[roles == DESCRIPTOR]
+    if rows and len(others) and not any(row["role"] == DESCRIPTOR for row in rows):
+        teller.say(
+            segment,
+            "what sets it apart",
+            "None of what had no part in making the segments is among that: {others}.",
+            others=text(", ".join(map(str, others))),
+        )
+
+
+def tell_typical(teller: Teller, material: Material, segment: str, *, include_ids: bool) -> None:
+    """Show the medoid of the segment."""
+    first = [row["variable"] for row in traits(material.profile, segment)]
+    medoid = material.medoid(material.rows(segment))
+    _show(teller, material, segment, "typical customer", medoid, first, include_ids=include_ids)
+
+
+def _show(
+    teller: Teller,
+    material: Material,
+    segment: str,
+    topic: str,
+    position: int,
+    first: list[str],
+    *,
+    include_ids: bool,
+) -> None:
+    template, facts = listing("value", material.values(position, first))
+    head = "A real one: "
+    if include_ids:
+        head = "Customer {customer}: "
+        facts["customer"] = text(material.read.frame.index[position])
+    teller.say(segment, topic, f"{head}{template}.", **facts)
+
+
+def tell_borderline(
+    teller: Teller, material: Material, segment: str, *, topic: str, include_ids: bool
+) -> dict[str, Any]:
+    """Say how many are in between, where to, and show the medoid of these."""
+    if material.placed is None:
+        return {}
+    level = material.profile.level
+    rows, between = material.rows(segment), material.in_between(segment)
+    part = len(between) / len(rows)
+    low, high = wilson(len(between), len(rows), level=level)
+    facts = {
+        "n": count(len(between)),
+        "share": share(part),
+        "low": share(low),
+        "high": share(high),
+        "level": share(level),
+    }
+    words = "{n} of its customers are borderline: {share} ({low} to {high}, {level} interval)"
+    if len(between):
+        seconds = material.placed["second"].iloc[between]
+        neighbour = str(seconds.value_counts(sort=False).idxmax())
+        teller.say(
+            segment,
+            topic,
+            f"{words}, most often towards {{next}}.",
+            **facts,
+            next=text(neighbour),
+        )
+        towards = between[(seconds.astype(str) == neighbour).to_numpy()]
+        first = [row["variable"] for row in traits(material.profile, segment)]
+        medoid = material.medoid(towards)
+        _show(teller, material, segment, topic, medoid, first, include_ids=include_ids)
+    else:
+        teller.say(segment, topic, f"{words}.", **facts)
+    return {"borderline": part}
+
+
+def tell_quotes(teller: Teller, material: Material, segment: str) -> None:
+    """Quote the most typical customers who commented, no two with the same words."""
+    if material.comments is None:
+        return
+    rows = material.rows(segment)
+    order = rows[np.argsort(material.centrality[rows], kind="stable")]
+    ids = material.read.frame.index[order]
+    said = material.comments[material.comments.index.isin(ids)]
+    rank = pd.Series(np.arange(len(ids)), index=ids)
+    said = said.iloc[np.argsort(rank[said.index].to_numpy(), kind="stable")].drop_duplicates()
+    for quote in said.head(QUOTES):
+        teller.say(segment, "in their words", "“{quote}”", quote=text(quote))
+
+
+def tell_stability(teller: Teller, material: Material, segment: str) -> dict[str, Any]:
+    """Say how much of the segment comes back when customers are drawn again."""
+    if segment not in material.stability:
+        return {}
+    value = material.stability[segment]
+    teller.say(
+        segment,
+        "how firm it is",
+        "When the customers are drawn again, the most similar segment shares {jaccard} of the "
+        "customers who are in either (mean Jaccard similarity).",
+        jaccard=share(value),
+    )
+    return {"stability": value}
+
+
+def tell_unknown(teller: Teller, material: Material, segment: str) -> None:
+    """Say what this card cannot say."""
+    topic, rows = "what we do not know", material.rows(segment)
+    if len(rows) < FEW:
+        teller.say(
+            segment, topic, "It has {n} customers only: every number is rough.", n=count(len(rows))
+        )
+    gaps = {
+        str(c.name): float(part)
+        for c in material.columns
+        if (part := np.isnan(c.values[rows]).mean()) >= GAP
+    }
+    for name in sorted(gaps, key=lambda name: -gaps[name])[:3]:
+        teller.say(
+            segment,
+            topic,
+            "{name} is unknown for {gap} of it; they may differ.",
+            name=text(name),
+            gap=share(gaps[name]),
+        )
+    if material.comments is None:
+        teller.say(segment, topic, "What its customers say was not looked at.")
+    else:
+        spoke = material.read.frame.index[rows].isin(material.comments.index)
+        teller.say(
+            segment,
+            topic,
+            "{silent} of it left no comment.",
+            silent=share(1 - spoke.mean()),
+        )
+    if material.value is None:
+        teller.say(segment, topic, "What it is worth was not given.")
+    if not material.stability:
+        teller.say(segment, topic, "Whether it comes back in other customers was not measured.")
+    goal = material.brief.success_metric if material.brief is not None else ""
+    if goal:
+        teller.say(
+            segment,
+            topic,
+            "Whether treating it differently changes {metric} is a question for a test.",
+            metric=text(goal),
+        )

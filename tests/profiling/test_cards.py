@@ -1,0 +1,361 @@
+"""Cards and personas: every number is followed to its cell, and every cell to the data."""
+
+import re
+from html.parser import HTMLParser
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.cluster import KMeans
+
+import custseg as cs
+from custseg.profiling import personas, segment_cards
+from custseg.profiling._telling import ratio_interval
+
+mpl.use("Agg")
+
+NUMBER = re.compile(r"<?\d[\d,]*(?:\.\d+)?%?")
+TELLERS = [segment_cards, personas]
+
+
+def shoppers(n: int = 400, seed: int = 0) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
+    rng = np.random.default_rng(seed)
+    index = pd.Index([f"ID{i}XQ" for i in rng.permutation(10 * n)[:n]], name="customer_id")
+    gold = rng.random(n) < 0.3
+    customers = pd.DataFrame(
+        {
+            "spend_2024": np.where(gold, rng.gamma(20, 20, n), rng.gamma(20, 8, n)).round(2),
+            "orders": np.where(gold, rng.poisson(12, n), rng.poisson(4, n)),
+            "region": rng.choice(["North", "South", "West"], n),
+            "card": np.where(gold, rng.random(n) < 0.8, rng.random(n) < 0.2),
+            "age": rng.integers(18, 80, n).astype(float),
+        },
+        index=index,
+    )
+    customers.loc[index[::7], "age"] = np.nan
+    segments = pd.Series(np.where(gold, "Gold", "Basic"), index)
+    comments = pd.Series(
+        [f"I am customer number {i} of this shop" for i in range(n)], index
+    ).sample(n // 2, random_state=1)
+    return customers, segments, comments
+
+
+def told(tell=segment_cards, **change):
+    customers, segments, comments = shoppers()
+    options = {
+        "variables": ["spend_2024", "orders"],
+        "descriptors": ["region", "card", "age"],
+        "value": "spend_2024",
+        "comments": comments,
+        "stability": {"Gold": 0.91, "Basic": 0.975},
+        "brief": cs.Brief(goal="Win 2,000 visits back", success_metric="visits_2025"),
+    }
+    return tell(customers, segments, **(options | change))
+
+
+@pytest.mark.parametrize("tell", TELLERS)
+def test_every_number_of_every_sentence_is_one_of_its_cells(tell):
+    found = told(tell)
+    assert len(found.sentences) > 20
+    quoted = set()
+    for row in found.sentences.itertuples():
+        cells = found.cells.loc[list(row.cells)]
+        assert (cells["segment"] == row.segment).all()
+        assert (cells["topic"] == row.topic).all()
+        rest = row.sentence
+        for shown in sorted(cells["shown"], key=len, reverse=True):
+            assert shown in row.sentence
+            rest = rest.replace(shown, "")
+        assert NUMBER.findall(rest) == []
+        quoted |= set(row.cells)
+    assert quoted == set(found.cells.index)
+
+
+@pytest.mark.parametrize("tell", TELLERS)
+def test_every_cell_is_shown_as_its_value(tell):
+    cells = told(tell).cells
+    for cell in cells.itertuples():
+        if cell.kind == "share":
+            text = cell.shown.removeprefix("<").removesuffix("%")
+            assert float(text) == pytest.approx(100 * cell.value, abs=0.51)
+        elif cell.kind == "text":
+            assert cell.shown == cell.value
+        else:
+            shown = float(cell.shown.replace(",", ""))
+            assert shown == pytest.approx(cell.value, rel=6e-3, abs=1e-6)
+
+
+def cell(found, segment, topic, name):
+    cells = found.cells
+    own = cells[(cells["segment"] == segment) & (cells["topic"] == topic) & (cells["name"] == name)]
+    return own["value"].tolist()
+
+
+def test_cells_hold_what_the_data_say():
+    customers, segments, comments = shoppers()
+    found = told()
+    for segment in ("Gold", "Basic"):
+        own = customers[segments == segment]
+        n = len(own)
+        assert cell(found, segment, "size", "n") == [n]
+        assert cell(found, segment, "size", "share") == [n / 400]
+        spend = own["spend_2024"]
+        assert cell(found, segment, "what it is worth", "mean") == [pytest.approx(spend.mean())]
+        bounds = stats.t.interval(0.95, n - 1, spend.mean(), stats.sem(spend))
+        assert cell(found, segment, "what it is worth", "low")[0] == pytest.approx(bounds[0])
+        part = spend.sum() / customers["spend_2024"].sum()
+        assert cell(found, segment, "what it is worth", "part") == [pytest.approx(part)]
+        traits = cell(found, segment, "what sets it apart", "trait")
+        assert set(traits) == {"spend_2024", "orders", "card"}
+        values = cell(found, segment, "what sets it apart", "value")
+        for name, value in zip(traits, values, strict=True):
+            assert value == pytest.approx(own[name].mean())
+        silent = 1 - own.index.isin(comments.index).mean()
+        assert cell(found, segment, "what we do not know", "silent") == [pytest.approx(silent)]
+        gap = own["age"].isna().mean()
+        assert cell(found, segment, "what we do not know", "gap") == [pytest.approx(gap)]
+    row = found.to_frame().loc["Gold"]
+    assert row["name"] == "high spend 2024, high orders"
+    assert row["value_share"] == cell(found, "Gold", "what it is worth", "part")[0]
+    assert row["stability"] == 0.91
+    assert "shares 91% of" in row["how firm it is"]
+
+
+def brute_medoid(customers: pd.DataFrame, rows: np.ndarray) -> int:
+    ranks = customers[["spend_2024", "orders", "age"]].rank(pct=True).to_numpy()
+    levels = customers[["region", "card"]].to_numpy()
+    total = np.zeros(len(rows))
+    for column in range(3):
+        own = ranks[rows, column]
+        known = own[~np.isnan(own)]
+        gaps = np.abs(own[:, None] - known[None, :]).mean(axis=1)
+        total += np.where(np.isnan(own), np.nanmean(gaps), gaps)
+    for column in range(2):
+        own = levels[rows, column]
+        total += (own[:, None] != own[None, :]).mean(axis=1)
+    return int(rows[total.argmin()])
+
+
+def test_the_typical_customer_is_the_medoid_and_ids_are_only_there_when_asked_for():
+    customers, segments, _ = shoppers()
+    ordered = customers.sort_index()
+    found = told(include_ids=True)
+    for segment in ("Gold", "Basic"):
+        rows = np.flatnonzero(segments[ordered.index] == segment)
+        expected = ordered.index[brute_medoid(ordered, rows)]
+        (shown,) = cell(found, segment, "typical customer", "customer")
+        assert shown == expected
+        names = [
+            cell(found, segment, "typical customer", f"value_{letter}_name")[0] for letter in "abcd"
+        ]
+        values = [
+            cell(found, segment, "typical customer", f"value_{letter}")[0] for letter in "abcd"
+        ]
+        for name, value in zip(names, values, strict=True):
+            own = ordered.loc[expected, name]
+            assert value == ({True: "yes", False: "no"}[own] if name == "card" else own)
+
+
+@pytest.mark.parametrize("tell", TELLERS)
+def test_no_id_is_in_any_output(tell):
+    found = told(tell)
+    texts = [repr(found), found._repr_html_(), found.to_markdown(), found.to_html()]
+    texts += [found.to_frame().to_csv(), found.cells.to_csv(), found.sentences.to_csv()]
+    texts += [*found.notes, found.summary()]
+    assert not any(re.search(r"ID\d+XQ", text) for text in texts)
+    with_ids = told(tell, include_ids=True)
+    assert re.search(r"Customer ID\d+XQ: ", with_ids.to_markdown())
+
+
+class Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text, self.cells = [], "", []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.cells += [value.split() for name, value in attrs if name == "data-cells"]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_html_is_escaped_and_names_the_cells():
+    customers, segments, comments = shoppers()
+    bad = "<script>alert('x')</script> & *bold*"
+    customers = customers.rename(columns={"orders": "<b>orders</b>"})
+    found = segment_cards(
+        customers,
+        segments.replace("Gold", "<i>Gold</i>"),
+        variables=["spend_2024", "<b>orders</b>"],
+        comments=comments.map(lambda _: bad),
+        names={"Basic": "<u>plain</u>"},
+    )
+    reader = Reader()
+    reader.feed(found.to_html())
+    assert set(reader.tags) == {"article", "h3", "p", "b", "span"}
+    assert reader.tags.count("b") == reader.tags.count("p")
+    assert bad in reader.text
+    assert "Basic: <u>plain</u>" in reader.text
+    assert reader.cells == [list(cells) for cells in ordered_cells(found)]
+    markdown = found.to_markdown()
+    assert "<script>" not in markdown
+    assert r"\*bold\*" in markdown
+
+
+def ordered_cells(found):
+    for segment in found.to_frame().index:
+        for topic in found.topics:
+            own = found.sentences
+            own = own[(own["segment"] == segment) & (own["topic"] == topic)]
+            yield from own["cells"]
+
+
+def test_quotes_are_those_of_the_most_typical_who_wrote_and_of_nobody_else():
+    _, segments, comments = shoppers()
+    comments.loc[comments.index[0]] = "  "
+    found = told(comments=comments)
+    by_id = {words: customer for customer, words in comments.items()}
+    for segment in ("Gold", "Basic"):
+        quotes = cell(found, segment, "in their words", "quote")
+        assert len(quotes) == 3
+        assert all(segments[by_id[quote]] == segment for quote in quotes)
+        assert len(set(quotes)) == 3
+
+
+def test_quotes_hide_addresses_and_long_numbers_and_are_cut():
+    customers, _, _ = shoppers()
+    said = "Call +44 (0)20 7946 0018 or write to ann.lee@mail.example, order 12, see www.x.org/me. "
+    comments = pd.Series(said + "very " * 90, customers.index)
+    (quote,) = cell(told(comments=comments), "Gold", "in their words", "quote")
+    assert quote.startswith("Call [number] or write to [address], order 12, see [address] very")
+    assert len(quote) <= 242
+    assert quote.endswith("very …")
+
+
+def test_a_persona_says_how_many_are_like_its_customer():
+    customers, segments, _ = shoppers()
+    found = told(personas)
+    topic = "how many are like that"
+    own = customers[segments == "Gold"]
+    low, high = np.quantile(own["orders"], [0.25, 0.75])
+    numbers = ("orders", "spend_2024", "age")
+    numeric = [name for name in cell(found, "Gold", topic, "name") if name in numbers]
+    at = numeric.index("orders")
+    lows = found.cells.query("segment == 'Gold' and topic == @topic and name == 'all_low'")
+    assert lows["value"].iloc[at] == np.quantile(customers["orders"], 0.25)
+    assert f"orders: the middle half of the segment has {low:g} to {high:g}" in found.to_markdown()
+    region = cell(found, "Gold", "who stands for it", "n")
+    assert region == [len(own)]
+    card = found.sentences[found.sentences["sentence"].str.startswith("card yes")]
+    share = found.cells.loc[list(card["cells"].iloc[0])].set_index("name")["value"]
+    segment = card["segment"].iloc[0]
+    assert share["share"] == pytest.approx(customers.loc[segments == segment, "card"].mean())
+    assert share["all"] == pytest.approx(customers["card"].mean())
+
+
+@pytest.mark.parametrize("tell", TELLERS)
+def test_the_order_of_the_rows_does_not_matter(tell):
+    customers, segments, comments = shoppers()
+    one = tell(customers, segments, variables=["orders"], comments=comments)
+    two = tell(
+        customers.sample(frac=1, random_state=0),
+        segments.sample(frac=1, random_state=1),
+        variables=["orders"],
+        comments=comments.sample(frac=1, random_state=2),
+    )
+    assert one.to_markdown() == two.to_markdown()
+    pd.testing.assert_frame_equal(one.cells, two.cells)
+
+
+def test_the_interval_of_a_share_of_value_is_as_wide_as_resampling_says():
+    rng = np.random.default_rng(1)
+    values, inside = rng.gamma(1, 100, 800), rng.random(800) < 0.3
+    part, low, high = ratio_interval(values, inside, level=0.95)
+    assert part == pytest.approx(values[inside].sum() / values.sum())
+    draws = rng.integers(800, size=(4000, 800))
+    shares = (values * inside)[draws].sum(axis=1) / values[draws].sum(axis=1)
+    assert (high - low) / 2 == pytest.approx(1.96 * shares.std(), rel=0.05)
+
+
+def test_stability_is_taken_from_the_result_by_name_or_by_size():
+    customers, _, _ = shoppers()
+    X = customers[["spend_2024", "orders"]]
+    X = (X - X.mean()) / X.std()
+    measured = cs.evaluation.stability(X, KMeans(2, n_init=5, random_state=0), n_resamples=6)
+    labels = KMeans(2, n_init=5, random_state=0).fit_predict(X.sort_index())
+    segments = pd.Series(labels, X.sort_index().index)
+    large = int(np.bincount(labels).argmax())
+    named = segments.map({large: "A", 1 - large: "B"})
+    by_name = segment_cards(customers, named, variables=["orders"], stability=measured)
+    jaccard = measured.to_frame().set_index("segment")["jaccard"]
+    assert by_name.to_frame()["stability"].to_dict() == jaccard.to_dict()
+    assert not any("matched by their sizes" in note for note in by_name.notes)
+    swapped = named.map({"A": "small", "B": "big"})
+    by_size = segment_cards(customers, swapped, variables=["orders"], stability=measured)
+    assert by_size.to_frame()["stability"]["small"] == jaccard["A"]
+    assert any("matched by their sizes" in note for note in by_size.notes)
+    with pytest.raises(cs.errors.DataError, match="that of other segments"):
+        segment_cards(customers.iloc[:300], named.iloc[:300].reindex(customers.index[:300]),
+                      variables=["orders"], stability=measured)  # fmt: skip
+
+
+def test_what_is_not_known_is_said():
+    customers, segments, _ = shoppers()
+    bare = segment_cards(customers, segments, variables=["orders"]).to_markdown()
+    for words in ("What its customers say was not", "What it is worth was not", "was not measured"):
+        assert bare.count(words) == 2
+    few = segments.where(segments == "Basic").fillna("Gold")
+    few.iloc[:] = "Basic"
+    few.iloc[:12] = "Gold"
+    small = segment_cards(customers, few, variables=["orders"])
+    assert "It has 12 customers only" in small.to_markdown()
+    assert any("'Gold' has fewer than 30 customers" in note for note in small.notes)
+
+
+def test_one_segment_and_segments_that_do_not_differ():
+    customers, _, _ = shoppers()
+    alone = segment_cards(customers, ["all"] * 400, variables=["orders"])
+    assert "borderline" not in alone.to_frame()
+    assert "Nothing stands out from the average." in alone.to_markdown()
+    twins = segment_cards(customers, list("AB") * 200, variables=["orders"])
+    assert twins.to_frame()["name"].tolist() == ["like the average (A)", "like the average (B)"]
+
+
+def test_a_value_below_zero_has_no_share():
+    customers, _, _ = shoppers()
+    found = told(value=customers["spend_2024"] - 300)
+    assert "value_share" not in found.to_frame()
+    assert cell(found, "Gold", "what it is worth", "part") == []
+
+
+def test_the_brief_is_read():
+    found = told(brief=cs.Brief(goal="sell more", success_metric="sales", min_share=0.4))
+    assert "That is below the 40% that the brief asks for." in found.to_markdown()
+    assert "That is at least the 40% that the brief asks for." in found.to_markdown()
+    assert found.to_markdown().count("changes sales is a question for a test") == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"value": "spnd"}, cs.errors.ColumnError, ["'spnd'", "the customer table"]),
+        ({"value": "region"}, cs.errors.DataError, ["value must be", "numeric"]),
+        ({"comments": 3}, cs.errors.DataError, ["comments must be"]),
+        ({"comments": "remark"}, cs.errors.ColumnError, ["'remark'"]),
+        ({"stability": {"Gold": 0.9}}, cs.errors.DataError, ["every segment", "'Basic'"]),
+        ({"stability": {"Gold": 9, "Basic": 1}}, cs.errors.DataError, ["from 0 to 1"]),
+        ({"brief": "sell"}, cs.errors.ParameterError, ["custseg.Brief"]),
+        ({"names": {"Silver": "x"}}, cs.errors.ParameterError, ["'Silver'", "'Gold'"]),
+        ({"level": 95}, cs.errors.ParameterError, ["level is 95"]),
+        ({"random_state": -1}, cs.errors.ParameterError, ["random_state"]),
+    ],
+)
+@pytest.mark.parametrize("tell", TELLERS)
+def test_wrong_input_says_what_to_do(tell, change, error, words):
+    with pytest.raises(error) as caught:
+        told(tell, **change)
+    for word in words:
+        assert word in str(caught.value)
