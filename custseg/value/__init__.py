@@ -3,9 +3,11 @@
 from custseg.value.beta_geo import BetaGeo, ModifiedBetaGeo
 from custseg.value.btyd import btyd_summary
 from custseg.value.contracts import ShiftedBetaGeometric
+from custseg.value.drivers import KeyDrivers, key_drivers
 from custseg.value.gamma_gamma import GammaGamma
 from custseg.value.holdout import Holdout, btyd_holdout
 from custseg.value.lifetime_value import LifetimeValue, lifetime_value
+from custseg.value.needs import NeedsGap, needs_gap
 from custseg.value.pareto_nbd import ParetoNBD
 from custseg.value.retention import Retention, retention
 from custseg.value.satisfaction import Satisfaction, satisfaction
@@ -16,8 +18,10 @@ __all__ = [
     "BetaGeo",
     "GammaGamma",
     "Holdout",
+    "KeyDrivers",
     "LifetimeValue",
     "ModifiedBetaGeo",
+    "NeedsGap",
     "ParetoNBD",
     "Retention",
     "Satisfaction",
@@ -26,7 +30,9 @@ __all__ = [
     "ShiftedBetaGeometric",
     "btyd_holdout",
     "btyd_summary",
+    "key_drivers",
     "lifetime_value",
+    "needs_gap",
     "retention",
     "satisfaction",
     "score_change",

@@ -9,7 +9,6 @@ import pandas as pd
 from custseg._engine import collect
 from custseg.errors import ColumnError, DataError, check_columns
 from custseg.tables import Survey, plain_ids
-from custseg.value._segments import by_id
 
 SCORES = ("nps", "csat", "ces")
 
@@ -35,7 +34,7 @@ def read_scores(answers: Any) -> pd.DataFrame:
             "answers has none of the columns 'nps', 'csat' and 'ces'. Rename yours, as in "
             "answers.rename(columns={'recommend': 'nps'}), or name the roles in cs.Survey(...)."
         )
-    return by_id(numbers(table, found))
+    return numbers(table, found)
 
 
 def check_answers(answers: Any) -> pd.DataFrame:

@@ -12,8 +12,9 @@ from custseg import stats
 from custseg.errors import check_number
 from custseg.results import Result
 from custseg.stats import Score, holm
+from custseg.tables import Survey
 from custseg.value._answers import read_scores, read_weights
-from custseg.value._segments import ALL, match_segments
+from custseg.value._segments import ALL, by_id, match_segments, name_segments
 
 COLUMNS = (
     *("score", "segment", "n", "estimate", "se", "ci_low", "ci_high"),
@@ -154,8 +155,10 @@ def satisfaction(
     check_number(level, "level", gt=0, lt=1)
     scorers = make_scorers(satisfied, csat_scale, ces_scale)
     table = read_scores(answers)
-    order = table.index if isinstance(segments, pd.Series) or segments is None else answers.index
-    labels, notes = match_segments(segments, order)
+    if isinstance(answers, Survey) and segments is not None:
+        segments = name_segments(segments)  # a list has no order to go by
+    labels, notes = match_segments(segments, table.index)
+    table = by_id(table)
     labels = labels.reindex(table.index)
     w = read_weights(weights, table.index)
     names = [name for name in labels.cat.categories if name != ALL]

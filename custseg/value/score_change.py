@@ -10,7 +10,7 @@ from scipy import stats
 from custseg.errors import DataError, check_columns, check_number, check_option
 from custseg.results import Result
 from custseg.value._answers import SCORES, read_scores, read_weights
-from custseg.value._segments import ALL, match_segments, name_segments
+from custseg.value._segments import ALL, by_id, match_segments, name_segments
 from custseg.value.satisfaction import make_scorers, point_values
 
 PARTS = ("mix", "rate", "change")
@@ -168,7 +168,7 @@ def _read_wave(
     matched, notes = match_segments(labels, table.index)
     wave = pd.DataFrame({"x": table[score], "w": read_weights(weights, table.index)})
     wave["segment"] = matched.astype(object)
-    wave = wave.dropna()
+    wave = by_id(wave.dropna())
     if not wave["w"].sum():
         raise DataError(f"nobody in a segment answered {score!r} in one of the two surveys.")
     return wave, notes
