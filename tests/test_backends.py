@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import custseg as cs
-from custseg import errors, features
+from custseg import errors, features, value
 from custseg._engine import collect
 from custseg.joins import audit_join
 
@@ -369,6 +369,12 @@ QUESTIONS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     ),
     "rfm": lambda t: features.rfm(transactions(t).clean(), AS_OF),
     "rfm to the last date": lambda t: features.rfm(transactions(t, order_id=None).clean()),
+    **{
+        f"repeat purchases by {unit}": lambda t, unit=unit: value.btyd_summary(
+            transactions(t).clean(returns="net"), AS_OF, unit
+        )
+        for unit in ("D", "W", "M")
+    },
     "purchases": lambda t: features.purchase_features(
         transactions(t).clean(returns="keep"), AS_OF, windows=[30]
     ),
