@@ -19,8 +19,8 @@ Terms = tuple[float, Vector, Vector]
 STEPS = 200
 LONGEST = 2.0
 """The longest step, in logs of parameters."""
-NEAR = 1e-7
-"""The gain of a step, in units of log likelihood, after which one more step is the last."""
+NEAR, EXACT = 1e-7, 1e-13
+"""A step that gains less, as such or as a share of the log likelihood, is the last."""
 UNKNOWN = 10.0
 """A standard error of a logarithm this large: the likelihood has no maximum in sight."""
 
@@ -85,21 +85,20 @@ def _climb(
         sizes, axes = np.linalg.eigh(-curvature)
         floor = 1e-12 * max(np.abs(sizes).max(), 1e-300)
         step = axes @ ((axes.T @ gradient) / np.maximum(np.abs(sizes), floor))
-        gain = float(gradient @ step)
         step *= min(1.0, LONGEST / max(float(np.abs(step).max()), 1e-300))
-        near = gain < NEAR
+        near = gradient @ step < NEAR + EXACT * abs(value)
         while True:
             found = _in_logs(log_likelihood, at + step)
             if near or found[0] > value:
                 break
             step = step / 4
             if np.abs(step).max() < 1e-10:
-                raise ConvergenceError(f"{what} found no maximum of its likelihood. {hint}")
+                raise ConvergenceError(_lost(names, at, curvature, what, hint))
         at = at + step
         value, gradient, curvature = found
         if near:
             return _finish(names, at, value, curvature, what=what, hint=hint)
-    raise ConvergenceError(f"{what} found no maximum in {STEPS} steps. {hint}")
+    raise ConvergenceError(_lost(names, at, curvature, what, hint))
 
 
 def _in_logs(log_likelihood: Callable[[Vector], Terms], at: Vector) -> Terms:
@@ -118,16 +117,22 @@ def _finish(
 ) -> Maximum:
     sizes, axes = np.linalg.eigh(-curvature)
     if not np.isfinite(value) or sizes[0] < UNKNOWN**-2:
-        loose = int(np.abs(axes[:, 0]).argmax())
-        away = "infinity" if at[loose] > 0 else "0"
-        raise ConvergenceError(
-            f"{what} has no maximum of its likelihood: {names[loose]} runs to {away} "
-            f"({np.exp(at[loose]):.3g} when it was stopped). {hint}"
-        )
+        raise ConvergenceError(_lost(names, at, curvature, what, hint))
     covariance = (axes / sizes) @ axes.T
     params = np.exp(at)
     errors = params * np.sqrt(np.diag(covariance))
     return Maximum(pd.Series(params, names), pd.Series(errors, names), covariance, float(value))
+
+
+def _lost(names: list[str], at: Vector, curvature: Vector, what: str, hint: str) -> str:
+    """Say which parameter the likelihood does not hold."""
+    _, axes = np.linalg.eigh(-curvature)
+    loose = int(np.abs(axes[:, 0]).argmax())
+    away = "infinity" if at[loose] > 0 else "0"
+    return (
+        f"{what} finds no maximum of its likelihood: {names[loose]} runs to {away} "
+        f"({np.exp(at[loose]):.3g} when it was stopped). {hint}"
+    )
 
 
 def rising(start: float, steps: Vector, weights: Vector) -> tuple[float, float, float]:
