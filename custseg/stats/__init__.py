@@ -1,8 +1,25 @@
-"""How sure are we: intervals and adjusted p-values, pure functions of arrays at full precision."""
+"""How sure are we: intervals, tests and posteriors, pure functions of arrays at full precision."""
 
 from custseg.stats.adjust import benjamini_hochberg, holm
-from custseg.stats.differences import Difference, relative_difference, welch
+from custseg.stats.bayes import Posterior, beta_binomial, normal_posterior
+from custseg.stats.differences import (
+    Difference,
+    Margins,
+    margin_test,
+    relative_difference,
+    welch,
+)
 from custseg.stats.intervals import mean_interval, newcombe, wilson
+from custseg.stats.proportions import fisher, miettinen_nurminen, score_statistic, wald
+from custseg.stats.resampling import (
+    Bootstrap,
+    Permutation,
+    Superiority,
+    bootstrap_difference,
+    mann_whitney,
+    permutation_test,
+    quantile_difference,
+)
 from custseg.stats.scores import (
     Alpha,
     Score,
@@ -15,18 +32,34 @@ from custseg.stats.scores import (
 
 __all__ = [
     "Alpha",
+    "Bootstrap",
     "Difference",
+    "Margins",
+    "Permutation",
+    "Posterior",
     "Score",
+    "Superiority",
     "benjamini_hochberg",
+    "beta_binomial",
+    "bootstrap_difference",
     "ces",
     "cronbach_alpha",
     "csat",
     "effective_sample_size",
+    "fisher",
     "holm",
+    "mann_whitney",
+    "margin_test",
     "mean_interval",
+    "miettinen_nurminen",
     "newcombe",
+    "normal_posterior",
     "nps",
+    "permutation_test",
+    "quantile_difference",
     "relative_difference",
+    "score_statistic",
+    "wald",
     "welch",
     "wilson",
 ]

@@ -39,7 +39,7 @@ def wilson(successes: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> tuple[
     >>> low.round(4), high.round(4)
     (array([0.2366, 0.    ]), array([0.7634, 0.2775]))
     """
-    x, n = _counts(successes, n)
+    x, n = counts(successes, n)
     check_number(level, "level", gt=0, lt=1)
     z = stats.norm.isf((1 - level) / 2)
     n = np.where(n > 0, n, np.nan)
@@ -87,8 +87,8 @@ def newcombe(
     >>> round(float(low), 4), round(float(high), 4)
     (0.0524, 0.3339)
     """
-    x_1, n_1 = _counts(successes_1, n_1)
-    x_2, n_2 = _counts(successes_2, n_2)
+    x_1, n_1 = counts(successes_1, n_1)
+    x_2, n_2 = counts(successes_2, n_2)
     low_1, high_1 = wilson(x_1, n_1, level=level)
     low_2, high_2 = wilson(x_2, n_2, level=level)
     p_1 = x_1 / np.where(n_1 > 0, n_1, np.nan)
@@ -135,8 +135,14 @@ def mean_interval(
     return mean - half, mean + half
 
 
-def _counts(successes: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return successes and trials as floats of one shape, or say which pair is impossible."""
+def counts(successes: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return successes and trials as floats of one shape.
+
+    Raises
+    ------
+    DataError
+        If a count is negative, or there are more successes than trials.
+    """
     x, n = np.broadcast_arrays(np.asarray(successes, dtype=float), np.asarray(n, dtype=float))
     wrong = (x < 0) | (n < 0) | (x > n)
     if wrong.any():

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from scipy import stats
-from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
 from custseg.errors import ParameterError
-from custseg.stats import relative_difference, welch
+from custseg.stats import margin_test, relative_difference, welch
 
 
 @pytest.mark.parametrize(("n_control", "n_treatment"), [(5, 40), (300, 12)])
@@ -66,3 +66,49 @@ def test_relative_difference_knows_no_zero_control_and_a_negative_one_keeps_its_
 def test_level_is_checked():
     with pytest.raises(ParameterError, match="level is 1"):
         welch(0, 1, 1, 1, level=1)
+
+
+@pytest.mark.parametrize(("control", "spread"), [(10.0, 0.4), (-8.0, 0.5), (2.0, 0.9)])
+def test_fieller_holds_the_ratios_that_are_not_rejected(control, spread):
+    parts = (control, 3.0, spread, 0.6, 60, 45)
+    found = relative_difference(*parts, method="fieller", level=0.9)
+    delta = relative_difference(*parts, level=0.9)
+    a, b = spread * 9 / control**4, 0.6 / control**2
+    t = stats.t.isf(0.05, (a + b) ** 2 / (a**2 / 60 + b**2 / 45))
+    for bound in (found.ci_low, found.ci_high):
+        ratio = bound + 1
+        away = abs(3.0 - ratio * control) / np.sqrt(0.6 + ratio**2 * spread)
+        assert away == pytest.approx(t, rel=1e-10)
+    assert found.ci_low < found.effect < found.ci_high
+    assert (found.effect, found.se) == (delta.effect, delta.se)
+    assert found.p_value == welch(*parts).p_value
+
+
+def test_fieller_is_unbounded_where_control_may_be_zero_and_delta_where_it_is_sure():
+    open_ended = relative_difference(1.0, 3.0, 1.0, 1.0, method="fieller")
+    assert (open_ended.ci_low, open_ended.ci_high) == (-np.inf, np.inf)
+    sure = (100.0, 110.0, 1e-4, 1e-4)
+    narrow = [relative_difference(*sure, method=method) for method in ("fieller", "delta")]
+    np.testing.assert_allclose(narrow[0][:4], narrow[1][:4], rtol=1e-4)
+    assert np.isnan(relative_difference(0.0, 1.0, 1.0, 1.0, method="fieller")).all()
+    assert np.isnan(relative_difference(1.0, 1.0, 0.0, 0.0, method="fieller")[2:]).all()
+    with pytest.raises(ParameterError, match=r"method is 'fiellr'.*Did you mean 'fieller'"):
+        relative_difference(1.0, 1.0, 1.0, 1.0, method="fiellr")
+
+
+def test_two_one_sided_tests_equal_statsmodels():
+    rng = np.random.default_rng(6)
+    a, b = rng.normal(10, 2, 40), rng.normal(10.3, 4, 55)
+    parts = (a.var(ddof=1) / 40, b.var(ddof=1) / 55)
+    difference = welch(a.mean(), b.mean(), *parts, 39, 54)
+    df = sum(parts) ** 2 / (parts[0] ** 2 / 39 + parts[1] ** 2 / 54)
+    found = margin_test(difference.effect, difference.se, margin=1.5, df=df)
+    p, lower, upper = ttost_ind(b, a, -1.5, 1.5, usevar="unequal")
+    want = (lower[1], upper[1], p)
+    np.testing.assert_allclose(found, want, rtol=1e-10)
+
+
+def test_a_margin_is_positive_and_no_spread_is_no_test():
+    assert np.isnan(margin_test(0.1, 0.0, margin=1)).all()
+    with pytest.raises(ParameterError, match="margin is 0"):
+        margin_test(0.1, 0.1, margin=0)
