@@ -1,0 +1,168 @@
+"""Rows of a history, one per customer, read once for planning and simulated campaigns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from custseg._engine import collect, to_lazy
+from custseg.campaigns._cells import ALL, name_labels
+from custseg.campaigns.effects import CampaignTest
+from custseg.campaigns.metrics import Metric, Moments
+from custseg.errors import DataError, check_columns
+
+_WHERE = "the history"
+_MOST_STRATA = 10_000
+
+
+@dataclass(frozen=True)
+class History:
+    """Customers of a history, with codes of their segment (-1: none) and stratum."""
+
+    values: pd.DataFrame
+    segments: list[str]
+    segment: np.ndarray
+    stratum: np.ndarray
+
+    @property
+    def groups(self) -> list[str]:
+        """Everybody, then each segment."""
+        return [ALL, *self.segments]
+
+    def numbers(self, metric: Metric) -> tuple[np.ndarray, np.ndarray]:
+        """Return the columns of a metric where all are known, and which customers these are."""
+        columns = self.values[list(metric.columns)].to_numpy()
+        known = ~np.isnan(columns).any(axis=1)
+        return columns[known], known
+
+
+def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()) -> History:
+    """Return the rows of a history that a test can be planned on.
+
+    Parameters
+    ----------
+    history
+        One row per customer, any kind of table; no column of arms is needed.
+    test
+        Says which columns are read, and what the segments are.
+    strata
+        Columns whose combinations are the strata.
+
+    Returns
+    -------
+    History
+        All rows; numbers are floats, missing ones NaN.
+
+    Raises
+    ------
+    ColumnError
+        If a column is missing.
+    DataError
+        If there are no rows, a column holds no or infinite numbers, a proportion is not 0/1, or a
+        customer has several rows.
+    """
+    lazy = to_lazy(history)
+    schema = lazy.collect_schema()
+    numbers = list(dict.fromkeys(c for m in test.metrics.values() for c in m.columns))
+    labels = [test.segments] if isinstance(test.segments, str) else []
+    ids = [test.customer_id] if test.customer_id is not None else []
+    check_columns(schema.names(), [*numbers, *labels, *strata, *ids], where=_WHERE)
+    for column in numbers:
+        if not (schema[column].is_numeric() or schema[column] == nw.Boolean):
+            raise DataError(
+                f"column {column!r} of {_WHERE} is of type {schema[column]}, but must hold numbers."
+            )
+    rows = collect(lazy.select(dict.fromkeys([*numbers, *labels, *strata, *ids])))
+    if rows.empty:
+        raise DataError(f"{_WHERE} has no rows.")
+    for column in ids:
+        repeated = int(rows[column].duplicated().sum())
+        if repeated:
+            raise DataError(
+                f"{repeated:,} rows of {_WHERE} repeat a customer. Add up the rows of each first."
+            )
+        rows = rows.sort_values(column, ignore_index=True)
+    values = rows[numbers].astype("float64")
+    _check_values(values, test)
+    segment, names = _segment_codes(rows, test)
+    return History(values, names, segment, stratum_codes(rows, strata))
+
+
+def cell_moments(columns: np.ndarray, cell: np.ndarray, n_cells: int) -> Moments:
+    """Return the moments of columns (N, p) by cell; cells below 0 are left out.
+
+    The result has the cells in the place of groups and one arm, (n_cells, 1).
+    """
+    inside = cell >= 0
+    columns, cell = columns[inside], cell[inside]
+    shift = columns.mean(axis=0)
+    columns = columns - shift
+    n = np.bincount(cell, minlength=n_cells).astype(float)
+    p = columns.shape[1]
+    sums = np.stack([np.bincount(cell, columns[:, i], n_cells) for i in range(p)], axis=1)
+    cross = np.empty((n_cells, p, p))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for i in range(p):
+            for j in range(i + 1):
+                total = np.bincount(cell, columns[:, i] * columns[:, j], n_cells)
+                cross[:, i, j] = cross[:, j, i] = total - sums[:, i] * sums[:, j] / n
+        mean = shift + sums / n[:, None]
+    return Moments(n[:, None], mean[:, None], cross[:, None])
+
+
+def stratum_codes(rows: pd.DataFrame, strata: Sequence[str]) -> np.ndarray:
+    """Return the code of each row's combination of values; a missing value is a value.
+
+    Raises
+    ------
+    DataError
+        If there are too many combinations to balance anything in.
+    """
+    if not strata:
+        return np.zeros(len(rows), dtype=int)
+    codes = rows.groupby(list(strata), sort=True, dropna=False, observed=True).ngroup().to_numpy()
+    if codes.max() >= _MOST_STRATA:
+        raise DataError(
+            f"{', '.join(strata)} make {codes.max() + 1:,} strata, at most {_MOST_STRATA:,} can be "
+            "balanced. Cut numbers into a few bands first, such as thirds of last year's spend."
+        )
+    return codes
+
+
+def _check_values(values: pd.DataFrame, test: CampaignTest) -> None:
+    infinite = np.isinf(values).sum()
+    for column in values:
+        if infinite[column]:
+            raise DataError(
+                f"column {column!r} of {_WHERE} holds {infinite[column]:,} infinite values."
+            )
+        if values[column].isna().all():
+            raise DataError(f"column {column!r} of {_WHERE} holds no value at all.")
+    for name, metric in test.metrics.items():
+        if metric.binary:
+            column = values[metric.columns[0]].dropna()
+            odd = int((~column.isin([0, 1])).sum())
+            if odd:
+                raise DataError(
+                    f"column {metric.columns[0]!r} of the proportion {name!r} must hold 0 and 1 "
+                    f"only, but {odd:,} rows of {_WHERE} hold something else."
+                )
+
+
+def _segment_codes(rows: pd.DataFrame, test: CampaignTest) -> tuple[np.ndarray, list[str]]:
+    if test.segments is None:
+        return np.full(len(rows), -1), []
+    if isinstance(test.segments, str):
+        labels = name_labels(rows[test.segments])
+    else:
+        labels = rows[test.customer_id].map(test.segments).astype(test.segments.dtype)
+        if labels.isna().all():
+            raise DataError(
+                f"none of the customers of {_WHERE} are in the segments. Check that both use the "
+                "same customer ids."
+            )
+    labels = labels.cat.remove_unused_categories()
+    return labels.cat.codes.to_numpy().astype(int), list(labels.cat.categories)
