@@ -3,6 +3,7 @@
 from custseg.value.beta_geo import BetaGeo, ModifiedBetaGeo
 from custseg.value.btyd import btyd_summary
 from custseg.value.contracts import ShiftedBetaGeometric
+from custseg.value.demand import SegmentDemand, segment_demand
 from custseg.value.drivers import KeyDrivers, key_drivers
 from custseg.value.gamma_gamma import GammaGamma
 from custseg.value.holdout import Holdout, btyd_holdout
@@ -26,6 +27,7 @@ __all__ = [
     "Retention",
     "Satisfaction",
     "ScoreChange",
+    "SegmentDemand",
     "SegmentValue",
     "ShiftedBetaGeometric",
     "btyd_holdout",
@@ -36,5 +38,6 @@ __all__ = [
     "retention",
     "satisfaction",
     "score_change",
+    "segment_demand",
     "segment_value",
 ]

@@ -52,7 +52,7 @@ def period_number(period: str) -> nw.Expr:
 
 
 def with_segments(lines: nw.LazyFrame, segments: pd.Series) -> nw.LazyFrame:
-    """Return the lines of customers in a segment, with its code as `segment`.
+    """Return the lines with the code of the segment of their customer, as `segment`.
 
     Parameters
     ----------
@@ -60,6 +60,11 @@ def with_segments(lines: nw.LazyFrame, segments: pd.Series) -> nw.LazyFrame:
         Lines with a `customer_id`.
     segments
         Categorical of names, indexed by customer id.
+
+    Returns
+    -------
+    narwhals.LazyFrame
+        The code is missing where the customer is in no segment.
 
     Raises
     ------
@@ -74,4 +79,4 @@ def with_segments(lines: nw.LazyFrame, segments: pd.Series) -> nw.LazyFrame:
         )
     known = segments.dropna()
     codes = pd.DataFrame({"_id": known.index, "segment": known.cat.codes.astype("int64")})
-    return lines.join(beside(codes, lines), left_on="customer_id", right_on="_id", how="inner")
+    return lines.join(beside(codes, lines), left_on="customer_id", right_on="_id", how="left")
