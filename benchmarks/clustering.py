@@ -1,7 +1,7 @@
 """Time every algorithm of our own against its peer, at equal results, in one run.
 
 Run ``python benchmarks/clustering.py``; ``--peers PYTHON`` names an interpreter that has stepmix,
-kmedoids and gower, ``--parts`` chooses among them, ``--write`` stores the table.
+kmedoids and gower, ``--parts`` chooses among them, ``--write`` stores the table of each part.
 """
 
 import os
@@ -27,18 +27,16 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="store the table")
     options = parser.parse_args()
     os.environ["CUSTSEG_PEERS"] = options.peers
-    rows: list[dict[str, Any]] = []
     for part in options.parts:
         print(part, file=sys.stderr)
-        rows += import_module(f"_clustering_{part}").rows()
-    text = report(rows)
-    print(text)
-    if options.write:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "clustering.md").write_text(text + "\n", encoding="utf-8")
+        text = report(part, import_module(f"_clustering_{part}").rows())
+        print(text)
+        if options.write:
+            RESULTS.mkdir(exist_ok=True)
+            (RESULTS / f"clustering_{part}.md").write_text(text + "\n", encoding="utf-8")
 
 
-def report(rows: list[dict[str, Any]]) -> str:
+def report(part: str, rows: list[dict[str, Any]]) -> str:
     lines = "\n".join(
         f"| {row['task']} | {row['ours_seconds']:.3g} | {row['peer']} | {row['peer_seconds']:.3g} "
         f"| {row['ratio']:.1f} | {row['note']} |"
@@ -49,7 +47,7 @@ def report(rows: list[dict[str, Any]]) -> str:
     )
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
     load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return f"""# Clustering against its peers
+    return f"""# Clustering against its peers: {part.replace("_", " ")}
 
 Each pair in one run, both free to use all cores; no time is printed unless the results agree.
 Machine class: {machine}{load}, Python {platform.python_version()}.
