@@ -26,6 +26,8 @@ from custseg.results import Result
 from custseg.stats import wilson
 
 MAX_RULES = 10
+FEWEST = 2 * FOLDS
+"""A segment needs so many customers to be learned from some and judged on others."""
 
 
 @dataclass(frozen=True)
@@ -334,10 +336,10 @@ def _check_sizes(codes: Codes, names: Sequence[str]) -> None:
     sizes = np.bincount(codes, minlength=len(names))
     if len(names) < 2:
         raise DataError(f"there is one segment only, {names[0]!r}: nothing tells it from others.")
-    few = [name for name, n in zip(names, sizes, strict=True) if n < 2 * FOLDS]
+    few = [name for name, n in zip(names, sizes, strict=True) if n < FEWEST]
     if few:
         raise DataError(
-            f"fewer than {2 * FOLDS} customers are in {listed(few)}: too few to learn from some "
+            f"fewer than {FEWEST} customers are in {listed(few)}: too few to learn from some "
             "and judge on others. Merge or leave out such segments."
         )
 
