@@ -17,11 +17,11 @@ Terms = tuple[float, Vector, Vector]
 """A log likelihood, its gradient and its matrix of second derivatives."""
 
 STEPS = 200
-LONGEST = 2.0
-"""The longest step, in logs of parameters."""
+LONGEST, SHORTEST = 2.0, 1e-10
+"""The longest step and the shortest, in logs of parameters."""
 NEAR, EXACT = 1e-7, 1e-13
 """A step that gains less, as such or as a share of the log likelihood, is the last."""
-UNKNOWN = 10.0
+UNKNOWN = 300.0
 """A standard error of a logarithm this large: the likelihood has no maximum in sight."""
 
 
@@ -79,26 +79,38 @@ def _climb(
     log_likelihood: Callable[[Vector], Terms], start: Mapping[str, float], *, what: str, hint: str
 ) -> Maximum:
     names = list(start)
-    at = np.log(np.array(list(start.values()), dtype=float))
+    first = at = np.log(np.array(list(start.values()), dtype=float))
     value, gradient, curvature = _in_logs(log_likelihood, at)
+    near = False
     for _ in range(STEPS):
         sizes, axes = np.linalg.eigh(-curvature)
         floor = 1e-12 * max(np.abs(sizes).max(), 1e-300)
         step = axes @ ((axes.T @ gradient) / np.maximum(np.abs(sizes), floor))
         step *= min(1.0, LONGEST / max(float(np.abs(step).max()), 1e-300))
         near = gradient @ step < NEAR + EXACT * abs(value)
-        while True:
-            found = _in_logs(log_likelihood, at + step)
-            if near or found[0] > value:
-                break
+        found = _in_logs(log_likelihood, at + step)
+        while not near and found[0] <= value and np.abs(step).max() > SHORTEST:
             step = step / 4
-            if np.abs(step).max() < 1e-10:
-                raise ConvergenceError(_lost(names, at, curvature, what, hint))
+            found = _in_logs(log_likelihood, at + step)
+        if not near and found[0] <= value:
+            break
         at = at + step
         value, gradient, curvature = found
         if near:
-            return _finish(names, at, value, curvature, what=what, hint=hint)
-    raise ConvergenceError(_lost(names, at, curvature, what, hint))
+            break
+    sizes, axes = np.linalg.eigh(-curvature)
+    if not near or not np.isfinite(value) or sizes[0] < UNKNOWN**-2:
+        moved = at - first
+        loose = int(np.abs(axes[:, 0] * moved).argmax())
+        raise ConvergenceError(
+            f"{what} finds no maximum of its likelihood: {names[loose]} runs to "
+            f"{'infinity' if moved[loose] > 0 else '0'} ({np.exp(at[loose]):.3g} when it was "
+            f"stopped). {hint}"
+        )
+    covariance = (axes / sizes) @ axes.T
+    params = np.exp(at)
+    errors = params * np.sqrt(np.diag(covariance))
+    return Maximum(pd.Series(params, names), pd.Series(errors, names), covariance, float(value))
 
 
 def _in_logs(log_likelihood: Callable[[Vector], Terms], at: Vector) -> Terms:
@@ -110,29 +122,6 @@ def _in_logs(log_likelihood: Callable[[Vector], Terms], at: Vector) -> Terms:
         return -np.inf, np.zeros(len(at)), -np.eye(len(at))
     gradient = gradient * params
     return float(value), gradient, curvature * np.outer(params, params) + np.diag(gradient)
-
-
-def _finish(
-    names: list[str], at: Vector, value: float, curvature: Vector, *, what: str, hint: str
-) -> Maximum:
-    sizes, axes = np.linalg.eigh(-curvature)
-    if not np.isfinite(value) or sizes[0] < UNKNOWN**-2:
-        raise ConvergenceError(_lost(names, at, curvature, what, hint))
-    covariance = (axes / sizes) @ axes.T
-    params = np.exp(at)
-    errors = params * np.sqrt(np.diag(covariance))
-    return Maximum(pd.Series(params, names), pd.Series(errors, names), covariance, float(value))
-
-
-def _lost(names: list[str], at: Vector, curvature: Vector, what: str, hint: str) -> str:
-    """Say which parameter the likelihood does not hold."""
-    _, axes = np.linalg.eigh(-curvature)
-    loose = int(np.abs(axes[:, 0]).argmax())
-    away = "infinity" if at[loose] > 0 else "0"
-    return (
-        f"{what} finds no maximum of its likelihood: {names[loose]} runs to {away} "
-        f"({np.exp(at[loose]):.3g} when it was stopped). {hint}"
-    )
 
 
 def rising(start: float, steps: Vector, weights: Vector) -> tuple[float, float, float]:
