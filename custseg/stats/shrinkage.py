@@ -58,7 +58,7 @@ def shrink(estimates: ArrayLike, se: ArrayLike) -> Shrunk:
     >>> found.estimate.round(0).tolist()
     [11.0, 8.0, 6.0, 8.0, 5.0, 6.0, 11.0, 8.0]
     >>> round(found.mean, 1), round(found.spread, 1)
-    (7.9, 6.8)
+    (7.9, 5.2)
     """
     y, errors = np.asarray(estimates, dtype=float), np.asarray(se, dtype=float)
     known = ~np.isnan(y)

@@ -10,6 +10,8 @@ from custseg.value.holdout import Holdout, btyd_holdout
 from custseg.value.lifetime_value import LifetimeValue, lifetime_value
 from custseg.value.needs import NeedsGap, needs_gap
 from custseg.value.pareto_nbd import ParetoNBD
+from custseg.value.price_meter import PriceMeter, price_meter
+from custseg.value.prices import PriceSensitivity, price_sensitivity
 from custseg.value.retention import Retention, retention
 from custseg.value.satisfaction import Satisfaction, satisfaction
 from custseg.value.score_change import ScoreChange, score_change
@@ -24,6 +26,8 @@ __all__ = [
     "ModifiedBetaGeo",
     "NeedsGap",
     "ParetoNBD",
+    "PriceMeter",
+    "PriceSensitivity",
     "Retention",
     "Satisfaction",
     "ScoreChange",
@@ -35,6 +39,8 @@ __all__ = [
     "key_drivers",
     "lifetime_value",
     "needs_gap",
+    "price_meter",
+    "price_sensitivity",
     "retention",
     "satisfaction",
     "score_change",

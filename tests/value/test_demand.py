@@ -11,7 +11,6 @@ from custseg.errors import ColumnError, DataError, ParameterError
 from custseg.value import segment_demand
 from custseg.value.demand import lift_interval
 
-
 ITEMS = ["toys", "books", "tools", "rare", " "]
 
 
