@@ -68,8 +68,17 @@ def read_roles(
     return roles, notes
 
 
-def read_measures(customers: pd.DataFrame, roles: dict[str, str]) -> Iterator[Measure]:
+def read_measures(
+    customers: pd.DataFrame, roles: dict[str, str], kinds: dict[str, str]
+) -> Iterator[Measure]:
     """Yield the measures of every column that has a role, in the order of `roles`.
+
+    Parameters
+    ----------
+    customers
+        The customer table.
+    roles, kinds
+        Column to its role and to its kind.
 
     Raises
     ------
@@ -77,32 +86,37 @@ def read_measures(customers: pd.DataFrame, roles: dict[str, str]) -> Iterator[Me
         If a column has no values, infinite ones, or a kind that a profile cannot average.
     """
     for name, role in roles.items():
-        column = customers[name]
+        column, kind = customers[name], kinds[name]
         if types.is_object_dtype(column.dtype):
             column = column.convert_dtypes()
         if column.isna().all():
             raise DataError(f"the column {name!r} has no value for any customer: leave it out.")
+        is_number = types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(
+            column.dtype
+        )
         if isinstance(column.dtype, pd.CategoricalDtype):
             yield from _levels(name, column, role)
-        elif types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
-            yield _number(name, column, role)
-        elif not types.is_string_dtype(column.dtype):
+        elif is_number and kind != "nominal":
+            yield _number(name, column, role, kind)
+        elif not is_number and not types.is_string_dtype(column.dtype):
             raise DataError(
                 f"the column {name!r} is of type {column.dtype}, but a profile takes numbers, "
                 "yes/no values, categories and text. Make it a number first (a date, for "
                 "example, the days since it)."
             )
-        elif role == SEGMENTATION:
+        elif role == SEGMENTATION and not is_number:
             raise DataError(
                 f"the segmentation variable {name!r} is text where a number belongs: give it as "
                 f"descriptor (descriptors=[{name!r}]). If it holds numbers, convert it with "
                 "pandas.to_numeric; if its categories made the segments, with .astype('category')."
             )
+        elif is_number:
+            yield from _levels(name, column.astype("category"), role)
         else:
             yield from _levels(name, column.astype(_by_frequency(column)), role)
 
 
-def _number(name: str, column: pd.Series, role: str) -> Measure:
+def _number(name: str, column: pd.Series, role: str, kind: str) -> Measure:
     values = column.to_numpy(dtype=float, na_value=np.nan)
     infinite = int(np.isinf(values).sum())
     if infinite:
@@ -110,7 +124,13 @@ def _number(name: str, column: pd.Series, role: str) -> Measure:
             f"the column {name!r} has {counted(infinite, 'infinite value')}: replace with a "
             "number, or with NaN to have them counted as missing."
         )
-    is_share = bool(np.isin(values[~np.isnan(values)], (0.0, 1.0)).all())
+    is_share = kind == "binary"
+    if is_share and not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
+        raise DataError(
+            f"the column {name!r} is called binary, but has values other than 0 and 1, such as "
+            f"{values[~np.isin(values, (0.0, 1.0)) & ~np.isnan(values)][0]:g}. Code it as 0 and 1, "
+            "or call it nominal."
+        )
     return Measure(name, "", role, is_share, values)
 
 

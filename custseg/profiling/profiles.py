@@ -6,8 +6,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from custseg.errors import DataError, check_number
+from custseg.profiling._descriptor_tests import descriptor_tests
+from custseg.profiling._estimates import (
+    Sample,
+    distances,
+    medians,
+    moments,
+    values_with_intervals,
+)
+from custseg.profiling._kinds import read_kinds
 from custseg.profiling._labels import align_segments
 from custseg.profiling._measures import (
     SEGMENTATION,
@@ -15,22 +25,14 @@ from custseg.profiling._measures import (
     read_measures,
     read_roles,
 )
+from custseg.profiling._weights import read_weights
 from custseg.profiling._words import counted, listed, percent
 from custseg.results import Result, format_number
-from custseg.stats import mean_interval, wilson
 
 COLUMNS = (
-    "segment",
-    "variable",
-    "level",
-    "role",
-    "n",
-    "value",
-    "ci_low",
-    "ci_high",
-    "overall",
-    "index",
-    "std_diff",
+    *("segment", "variable", "level", "role", "n", "value", "ci_low", "ci_high", "overall"),
+    *("index", "std_diff", "median", "median_low", "median_high", "index_low", "index_high"),
+    *("std_diff_low", "std_diff_high"),
 )
 MARKED = 0.2
 FEW = 30
@@ -46,8 +48,13 @@ class Profile(Result):
     sizes : pandas.DataFrame
         Index ``segment``; ``n``, ``share`` of the assigned customers, ``ci_low``, ``ci_high``.
     overall : pandas.DataFrame
-        Index ``variable``, ``level``; ``role``, ``is_share``, ``n``, ``value`` and ``sd`` over all
-        assigned customers.
+        Index ``variable``, ``level``; ``role``, ``is_share``, ``n``, ``value``, ``sd`` and, for
+        numbers, ``median`` over all assigned customers.
+    tests : pandas.DataFrame
+        Index ``variable``, one row per descriptor: the ``test``, its ``statistic``, ``df_1``,
+        ``df_2`` and ``p_value``; ``p_holm``, adjusted over descriptors; the ``effect``, ``"eta2"``
+        or ``"cramers_v"``, its ``size``, ``ci_low`` and ``ci_high``; ``least_expected``, the
+        smallest expected count of a table. Segmentation variables have no row: see `notes`.
     account : pandas.DataFrame
         Index ``variable``; ``customers`` = ``used`` + ``missing`` + ``not_assigned``.
     level : float
@@ -59,6 +66,7 @@ class Profile(Result):
     _table: pd.DataFrame
     sizes: pd.DataFrame
     overall: pd.DataFrame
+    tests: pd.DataFrame
     account: pd.DataFrame
     level: float
     notes: tuple[str, ...]
@@ -72,7 +80,8 @@ class Profile(Result):
         pandas.DataFrame
             ``segment`` (ordered categorical), ``variable``, ``level`` (``""`` for numbers and
             yes/no variables), ``role``, ``n``, ``value``, ``ci_low``, ``ci_high``, ``overall``,
-            ``index`` and ``std_diff``, as `profile` defines them.
+            ``index``, ``std_diff`` and ``median``, each of the three with its bounds ``_low`` and
+            ``_high``, as `profile` defines them.
         """
         return self._table.copy()
 
@@ -98,7 +107,21 @@ class Profile(Result):
             own = own.drop_duplicates("variable").head(3)
             phrases = [self._trait(row) for row in own.to_dict("records")]
             told.append(f"{segment} ({percent(share)}): {', '.join(phrases) or PLAIN}.")
+        if len(self.tests):
+            told.append(self._tested())
         return " ".join([head, *told])
+
+    def _tested(self) -> str:
+        """Return which descriptors differ, at 5% after Holm's adjustment."""
+        differ = self.tests[self.tests["p_holm"] <= 0.05]
+        if differ.empty:
+            return "No descriptor differs by more than chance."
+        signs = {"eta2": "η²", "cramers_v": "Cramér's V"}
+        named = [
+            f"{name} ({signs[row['effect']]} {format_number(row['size'])})"
+            for name, row in differ.sort_values("size", ascending=False, kind="stable").iterrows()
+        ]
+        return f"Of {counted(len(self.tests), 'descriptor')}, different are: {', '.join(named)}."
 
     def _trait(self, row: dict[str, Any]) -> str:
         name = f"{row['variable']} {row['level']}".strip()
@@ -121,6 +144,10 @@ class Profile(Result):
         cells = cells.reindex(self.overall.index)
         cells.columns = [f"{name} (n={n:,})" for name, n in self.sizes["n"].items()]
         shown = pd.concat([self.overall[["role", "value"]], cells], axis=1)
+        if len(self.tests):
+            names = shown.index.get_level_values("variable")
+            first = ~names.duplicated()
+            shown["p_holm"] = self.tests["p_holm"].reindex(names).where(first).to_numpy()
         shown.index = [f"{name}: {level}" if level else name for name, level in shown.index]
         return shown.rename(columns={"value": "overall"})
 
@@ -131,6 +158,8 @@ def profile(
     *,
     variables: Sequence[str] | None = None,
     descriptors: Sequence[str] | None = None,
+    weights: ArrayLike | str | None = None,
+    dictionary: Any = None,
     level: float = 0.95,
 ) -> Profile:
     """Describe every segment by its size and by its means and shares beside the average.
@@ -147,7 +176,17 @@ def profile(
         The columns that made the segments: numbers, yes/no values or categories. ``None`` takes
         every numeric and yes/no column that is not a descriptor.
     descriptors
-        Columns that had no part in making the segments; text is allowed.
+        Columns that had no part in making the segments; text is allowed. They are tested.
+    weights
+        How much each customer counts, such as the ``weights`` of raked survey answers: a Series by
+        customer id, an array by position, or the name of a column; all above 0. ``None`` weighs
+        everybody alike.
+    dictionary
+        What the columns are: column to kind (``"numeric"``, ``"count"``, ``"share"``,
+        ``"ordinal"``, ``"binary"``, ``"nominal"``), or the frame that
+        `custseg.features.describe_columns` returns. What it does not say follows from the type:
+        numbers that are all 0 or 1 are binary, ordered categories ordinal, other categories and
+        text nominal.
     level
         Confidence level of the intervals.
 
@@ -158,23 +197,25 @@ def profile(
         text column): ``n`` customers with a value; ``value``, their mean, or the share with that
         answer; its interval, Student's t for means and Wilson's for shares; ``overall``, the same
         over all assigned customers; ``index`` = 100 ``value`` / ``overall``, NaN where it would
-        mislead; and ``std_diff`` = (``value`` - ``overall``) / sd, with the standard deviation
-        over all assigned customers, sqrt(p (1 - p)) for shares. Numbers that are all 0 or 1 are
-        read as yes/no values.
+        mislead; ``std_diff`` = (``value`` - ``overall``) / sd, with the standard deviation over all
+        assigned customers, sqrt(p (1 - p)) for shares; and for numbers the ``median``, between two
+        values of the segment. `Profile.tests` has a test and an effect size per descriptor.
 
     Raises
     ------
     ColumnError
         If a named column is missing.
     DataError
-        If the table is empty, an id occurs twice, labels and customers do not match, or a column
-        cannot be averaged.
+        If the table is empty, an id occurs twice, labels or weights and customers do not match, or
+        a column cannot be averaged.
     ParameterError
-        If a column is in both lists, or `level` is not between 0 and 1.
+        If a column is in both lists, a kind does not exist, or `level` is not between 0 and 1.
 
     References
     ----------
     Dolnicar, S., Grün, B. and Leisch, F. (2018), *Market Segmentation Analysis*, chapter 8.
+    Zou, G. Y. and Donner, A. (2008), Statistics in Medicine 27, 1693-1702 (bounds of shares,
+    squared and added). Rao, J. N. K. and Scott, A. J. (1984), Annals of Statistics 12, 46-60.
 
     Examples
     --------
@@ -207,14 +248,19 @@ def profile(
     kept = labels.notna().to_numpy()
     order = _by_id(customers.index[kept])
     codes = labels[kept].cat.codes.to_numpy()[order]
-    measures = list(read_measures(customers.loc[kept, list(roles)].iloc[order], roles))
+    frame = customers.loc[kept].iloc[order]
+    kinds, unsure = read_kinds(frame, roles, dictionary)
+    counts, weighted = read_weights(weights, customers, frame.index)
+    measures = list(read_measures(frame[list(roles)], roles, kinds))
     names = pd.Index(labels.cat.categories, name="segment")
-    sizes = _sizes(codes, names, level)
-    overall = _overall(measures)
-    table = _table(measures, codes, names, overall, level)
+    sizes = _sizes(codes, counts, names, level)
+    overall = _overall(measures, counts)
+    table = _table(measures, codes, counts, names, overall, level)
+    tests = descriptor_tests(measures, kinds, codes, counts, level)
     account = _account(overall, len(customers), int(kept.sum()))
-    notes = _method_notes(roles, level) + told + notes + _data_notes(table, sizes, overall, account)
-    return Profile(table, sizes, overall, account, level, tuple(notes))
+    notes = [*_method_notes(roles, level), *told, *notes, *unsure, *weighted]
+    notes += _data_notes(table, sizes, overall, account) + _test_notes(tests)
+    return Profile(table, sizes, overall, tests, account, level, tuple(notes))
 
 
 def _check_table(customers: Any) -> None:
@@ -245,72 +291,86 @@ def _by_id(ids: pd.Index) -> np.ndarray:
         return ids.astype(str).argsort()
 
 
-def _sizes(codes: np.ndarray, names: pd.Index, level: float) -> pd.DataFrame:
+def _sizes(codes: np.ndarray, weights: np.ndarray, names: pd.Index, level: float) -> pd.DataFrame:
     n = np.bincount(codes, minlength=len(names))
-    low, high = wilson(n, n.sum(), level=level)
-    sizes = {"n": n, "share": n / n.sum(), "ci_low": low, "ci_high": high}
-    return pd.DataFrame(sizes, index=names)
+    share = np.bincount(codes, weights=weights, minlength=len(names)) / weights.sum()
+    members = [
+        Sample((codes == code).astype(float), weights, 0 * codes, 1) for code in range(len(n))
+    ]
+    found = [moments(member) for member in members]
+    bounds = [values_with_intervals(one, level, is_share=True) for one in found]
+    low, high = (np.concatenate([bound[side] for bound in bounds]) for side in (1, 2))
+    return pd.DataFrame({"n": n, "share": share, "ci_low": low, "ci_high": high}, index=names)
 
 
-def _overall(measures: list[Measure]) -> pd.DataFrame:
+def _overall(measures: list[Measure], weights: np.ndarray) -> pd.DataFrame:
     rows = []
     for measure in measures:
-        x = measure.values[~np.isnan(measure.values)]
-        mean = x.mean()
-        sd = np.sqrt(mean * (1 - mean)) if measure.is_share else x.std(ddof=1) if len(x) > 1 else 0
+        known = ~np.isnan(measure.values)
+        x, w = measure.values[known], weights[known]
+        sample = Sample(x, w, np.zeros(len(x), dtype=int), 1)
+        found = moments(sample)
+        mean, sd = float(found.mean[0]), float(np.nan_to_num(found.sd[0]))
+        sd = np.sqrt(mean * (1 - mean)) if measure.is_share else sd
         sd = 0.0 if x.min() == x.max() else sd
         indexed = bool(mean > 0 and x.min() >= 0)
+        median = np.nan if measure.is_share else float(medians(sample, 0.5)[0][0])
         head = (measure.variable, measure.level, measure.role, measure.is_share)
-        rows.append((*head, len(x), mean, sd, indexed))
-    columns = ["variable", "level", "role", "is_share", "n", "value", "sd", "indexed"]
+        rows.append((*head, len(x), mean, sd, median, indexed))
+    columns = ["variable", "level", "role", "is_share", "n", "value", "sd", "median", "indexed"]
     return pd.DataFrame(rows, columns=columns).set_index(["variable", "level"])
 
 
 def _table(
     measures: list[Measure],
     codes: np.ndarray,
+    weights: np.ndarray,
     names: pd.Index,
     overall: pd.DataFrame,
     level: float,
 ) -> pd.DataFrame:
-    moments = [_moments(measure.values, codes, len(names)) for measure in measures]
-    n, total, mean, sd = (np.stack(part, axis=1).ravel() for part in zip(*moments, strict=True))
-    every = overall.iloc[np.tile(np.arange(len(overall)), len(names))].reset_index()
-    is_share = every["is_share"].to_numpy()
-    t_low, t_high = mean_interval(mean, sd, n, level=level)
-    low, high = wilson(np.where(is_share, total, 0), n, level=level)
-    average = every["value"].to_numpy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        index = np.where(every["indexed"], 100 * mean / average, np.nan)
-        std_diff = np.where(every["sd"] > 0, (mean - average) / every["sd"], np.nan)
-    segment = np.repeat(np.arange(len(names)), len(measures))
+    k = len(names)
+    blocks = [_estimates(measure, codes, weights, k, level) for measure in measures]
+    columns = {
+        name: np.stack([block[name] for block in blocks], axis=1).ravel() for name in blocks[0]
+    }
+    every = overall.iloc[np.tile(np.arange(len(overall)), k)].reset_index()
+    plain, flat = ~every["indexed"].to_numpy(), every["sd"].to_numpy() == 0
+    for name in ("index", "index_low", "index_high"):
+        columns[name] = np.where(plain, np.nan, 100 * columns[name])
+    for name in ("std_diff", "std_diff_low", "std_diff_high"):
+        columns[name] = np.where(flat, np.nan, columns[name])
+    segment = np.repeat(np.arange(k), len(measures))
     return pd.DataFrame(
         {
             "segment": pd.Categorical.from_codes(segment, list(names), ordered=True),
             **{name: every[name] for name in ("variable", "level", "role")},
-            "n": n,
-            "value": mean,
-            "ci_low": np.where(is_share, low, t_low),
-            "ci_high": np.where(is_share, high, t_high),
-            "overall": average,
-            "index": index,
-            "std_diff": std_diff,
+            "overall": every["value"].to_numpy(),
+            **columns,
         },
         columns=list(COLUMNS),
     )
 
 
-def _moments(values: np.ndarray, codes: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
-    """Return count, sum, mean and standard deviation of the present values by segment."""
-    present = ~np.isnan(values)
-    x, own = values[present], codes[present]
-    n = np.bincount(own, minlength=k)
-    total = np.bincount(own, weights=x, minlength=k)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = total / n
-        squares = np.bincount(own, weights=(x - mean[own]) ** 2, minlength=k)
-        sd = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
-    return n, total, mean, sd
+def _estimates(
+    measure: Measure, codes: np.ndarray, weights: np.ndarray, k: int, level: float
+) -> dict[str, np.ndarray]:
+    """Return what the table says of a measure, by segment."""
+    known = ~np.isnan(measure.values)
+    sample = Sample(measure.values[known], weights[known], codes[known], k)
+    found = moments(sample)
+    triples = {
+        "value": values_with_intervals(found, level, is_share=measure.is_share),
+        "median": (np.full(k, np.nan),) * 3 if measure.is_share else medians(sample, level),
+    }
+    triples["index"], triples["std_diff"] = distances(
+        sample, found, level, is_share=measure.is_share
+    )
+    columns = {"n": found.n.astype(int)}
+    for name, (value, low, high) in triples.items():
+        before = "ci" if name == "value" else name
+        columns |= {name: value, f"{before}_low": low, f"{before}_high": high}
+    return columns
 
 
 def _account(overall: pd.DataFrame, customers: int, assigned: int) -> pd.DataFrame:
@@ -335,8 +395,23 @@ def _method_notes(roles: dict[str, str], level: float) -> list[str]:
     if made:
         notes.append(
             f"no p-value on {listed(made)}, deliberately: the segments were made from these "
-            "columns, so a difference on them is built in, and a test would find one in noise."
+            "columns, so a difference on them is built in, and a test would find one in noise. "
+            "custseg.profiling.honest_differences tests them in ways that allow for it."
         )
+    return notes
+
+
+def _test_notes(tests: pd.DataFrame) -> list[str]:
+    notes = []
+    sparse = tests.index[(tests["least_expected"] < 5).to_numpy()].tolist()
+    if sparse:
+        notes.append(
+            f"expected counts below 5 in {listed(sparse)}: the chi-square is rough there; group "
+            "rare levels or small segments."
+        )
+    untested = tests.index[tests["p_value"].isna().to_numpy()].tolist()
+    if untested:
+        notes.append(f"no test of {listed(untested)}: too few customers, or no spread.")
     return notes
 
 
