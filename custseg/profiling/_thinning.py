@@ -69,7 +69,9 @@ def mean_intervals(
         Confidence level.
     """
     size = np.bincount(codes)
-    mean = np.stack([np.bincount(codes, weights=x) for x in matrix.T], axis=1) / size[:, None]
+    sums = np.zeros((len(size), matrix.shape[1]))
+    np.add.at(sums, codes, matrix)
+    mean = sums / size[:, None]
     free = len(matrix) - len(size)
     spread = np.sqrt(((matrix - mean[codes]) ** 2).sum(axis=0) / free)
     half = stats.t.isf((1 - level) / 2, free) * spread / np.sqrt(size)[:, None]

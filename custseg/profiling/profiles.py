@@ -121,7 +121,8 @@ class Profile(Result):
             f"{name} ({signs[row['effect']]} {format_number(row['size'])})"
             for name, row in differ.sort_values("size", ascending=False, kind="stable").iterrows()
         ]
-        return f"Of {counted(len(self.tests), 'descriptor')}, different are: {', '.join(named)}."
+        of = counted(len(self.tests), "descriptor")
+        return f"Of {of}, by more than chance differ: {', '.join(named)}."
 
     def _trait(self, row: dict[str, Any]) -> str:
         name = f"{row['variable']} {row['level']}".strip()

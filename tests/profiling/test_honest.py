@@ -232,6 +232,14 @@ def test_no_answer_for_what_is_not_normal_and_the_copula_takes_it():
     assert any("groups along a single column are not seen" in note for note in taken.notes)
 
 
+def test_a_table_of_discrete_columns_has_no_answer_by_thinning():
+    table = pd.DataFrame({"a": [0, 1, 0, 1] * 20, "b": [0, 0, 1, 1] * 20})
+    found = honest_differences(TWO, table + 0.0, n_draws=99)
+    assert found.to_frame()["p_value"].isna().all()
+    assert found.means.empty
+    assert "no answer for a, b" in found.summary()
+
+
 def test_heavy_tails_are_told_and_the_normal_cloud_passes():
     rng = np.random.default_rng(7)
     half = rng.standard_t(2.5, size=150)

@@ -362,7 +362,7 @@ def test_summary_tells_the_marked_traits_with_their_numbers():
         f"{overall:,.0f} on average (index 57), channel store 67% against 50% (index 133). "
         f"Gold (25%): monetary {value:,.0f} against {overall:,.0f} on average "
         f"(index {index_:.0f}), channel web 100% against 50% (index 200). "
-        "Of 1 descriptor, different are: channel (Cramér's V 0.577)."
+        "Of 1 descriptor, by more than chance differ: channel (Cramér's V 0.577)."
     )
 
 

@@ -89,7 +89,7 @@ def test_differences_are_told_with_their_size():
     assert set(tests.index[tests["p_holm"] <= 0.05]) == {"age", "spend", "member"}
     assert f"member (Cramér's V {tests.loc['member', 'size']:.3f})" in found.summary()
     assert f"age (η² {tests.loc['age', 'size']:.3f}" in found.summary()
-    assert "Of 5 descriptors, different are: " in found.summary()
+    assert "Of 5 descriptors, by more than chance differ: " in found.summary()
     assert "p_holm" in repr(found)
     assert repr(found).count("<.001") == 3
     none = profile(customers, segments, variables=["orders"], descriptors=["region"])
