@@ -9,6 +9,9 @@ from sklearn.linear_model import LogisticRegression
 
 from custseg.profiling._discriminant import CHUNK, Answers, Codes, Matrix, Points, probabilities
 
+WORTH = 0.005
+"""What a question must add to the share of customers put right."""
+
 
 def learn_points(
     answers: Answers, segments: Codes, rows: Codes, questions: Sequence[int]
@@ -62,9 +65,10 @@ class Step(NamedTuple):
 def enough(steps: Sequence[Step]) -> Step:
     """Return the first step that is right about as often as the best one.
 
-    About as often: the mean of the differences, customer by customer, is within one standard error.
+    About as often: what is lost, the mean of the differences customer by customer, is within one
+    standard error or under half a point.
     """
     right = np.array([step.right for step in steps], dtype=float)
     lost = right[right.mean(axis=1).argmax()] - right
     errors = lost.std(axis=1) / np.sqrt(lost.shape[1])
-    return steps[int(np.argmax(lost.mean(axis=1) <= errors))]
+    return steps[int(np.argmax(lost.mean(axis=1) <= np.maximum(errors, WORTH)))]

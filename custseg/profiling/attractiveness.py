@@ -64,8 +64,8 @@ class Attractiveness(Result):
         share = percent(self.table.loc[first, "most_attractive"])
         return (
             f"of {len(self.table)} segments, no other is better on both sides than "
-            f"{'; '.join(told)}. {first} is the most attractive, and stays so with {share} of all "
-            "possible weights."
+            f"{'; '.join(told)}. {first} is the most attractive with these weights, and with "
+            f"{share} of all possible ones."
         )
 
 

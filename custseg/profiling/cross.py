@@ -85,12 +85,12 @@ class CrossClassification(Result):
 
     def summary(self) -> str:
         """Return how the two relate, and how many joint segments are large enough."""
-        v, ari = self.agreement.loc["cramers_v"], self.agreement.loc["adjusted_rand"]
+        v, ari = self.agreement.round(2).to_numpy() + 0.0
         large = self.joint[self.joint["large_enough"]]
         return (
-            f"{counted(self.account['used'], 'customer')}: Cramér's V {v['value']:.2f} "
-            f"({v['ci_low']:.2f} to {v['ci_high']:.2f}), adjusted Rand index {ari['value']:.2f} "
-            f"({ari['ci_low']:.2f} to {ari['ci_high']:.2f}). {len(large)} of {len(self.joint)} "
+            f"{counted(self.account['used'], 'customer')}: Cramér's V {v[0]:.2f} "
+            f"({v[1]:.2f} to {v[2]:.2f}), adjusted Rand index {ari[0]:.2f} "
+            f"({ari[1]:.2f} to {ari[2]:.2f}). {len(large)} of {len(self.joint)} "
             f"joint segments have at least {percent(self.min_share)} of the customers; together "
             f"{percent(large['share'].sum())}."
         )
@@ -105,8 +105,7 @@ class CrossClassification(Result):
         ]
         shown = pd.DataFrame(cells, index=self.table.index, columns=list(self.table.columns))
         shown.insert(0, "n", sizes)
-        shown.index.name = f"{first} \\ {second}"
-        return shown
+        return shown.rename_axis(index=f"{first} \\ {second}")
 
 
 def cross_classify(

@@ -71,7 +71,7 @@ def test_the_words_name_who_is_not_beaten():
     assert found.summary().startswith(
         "of 3 segments, no other is better on both sides than A (attractiveness 6.50, "
         "competitiveness 3.50); B (attractiveness 6.00, competitiveness 4.00); C (attractiveness "
-        "2.50, competitiveness 6.50). A is the most attractive, and stays so with 5"
+        "2.50, competitiveness 6.50). A is the most attractive with these weights, and with 5"
     )
     assert repr(found) == repr(attractiveness(ATTRACTIVE, COMPETITIVE.assign(product=[1, 3, 9])))
 
