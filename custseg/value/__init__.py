@@ -2,6 +2,7 @@
 
 from custseg.value.beta_geo import BetaGeo, ModifiedBetaGeo
 from custseg.value.btyd import btyd_summary
+from custseg.value.budget import Allocation, allocate_budget
 from custseg.value.contracts import ShiftedBetaGeometric
 from custseg.value.demand import SegmentDemand, segment_demand
 from custseg.value.drivers import KeyDrivers, key_drivers
@@ -12,12 +13,14 @@ from custseg.value.needs import NeedsGap, needs_gap
 from custseg.value.pareto_nbd import ParetoNBD
 from custseg.value.price_meter import PriceMeter, price_meter
 from custseg.value.prices import PriceSensitivity, price_sensitivity
+from custseg.value.response import ResponseCurves, response_curves
 from custseg.value.retention import Retention, retention
 from custseg.value.satisfaction import Satisfaction, satisfaction
 from custseg.value.score_change import ScoreChange, score_change
 from custseg.value.segment_value import SegmentValue, segment_value
 
 __all__ = [
+    "Allocation",
     "BetaGeo",
     "GammaGamma",
     "Holdout",
@@ -28,12 +31,14 @@ __all__ = [
     "ParetoNBD",
     "PriceMeter",
     "PriceSensitivity",
+    "ResponseCurves",
     "Retention",
     "Satisfaction",
     "ScoreChange",
     "SegmentDemand",
     "SegmentValue",
     "ShiftedBetaGeometric",
+    "allocate_budget",
     "btyd_holdout",
     "btyd_summary",
     "key_drivers",
@@ -41,6 +46,7 @@ __all__ = [
     "needs_gap",
     "price_meter",
     "price_sensitivity",
+    "response_curves",
     "retention",
     "satisfaction",
     "score_change",
