@@ -1,7 +1,9 @@
-"""One pass over the data in its own engine: sums by segment and arm, centred by a global shift."""
+"""One group-by of the data in its own engine: sums by segment and arm, centred by a shift."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement as multisets
+from itertools import permutations
 from typing import Any
 
 import narwhals as nw
@@ -9,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from custseg._engine import beside, collect, one_if
-from custseg.campaigns.metrics import Metric, Moments
+from custseg.campaigns._moments import Moments
+from custseg.campaigns.metrics import Metric
 from custseg.errors import DataError, check_columns, check_option
 
 ALL = "(all)"
 _MOST_LABELS = 1_000
+_FIRST_ROWS = 1_000
+_KEPT_DIGITS = 1e-4
 _WHERE = "the campaign data"
 
 
@@ -27,9 +32,25 @@ class Roles:
     customer_id: str | None
 
     @property
-    def numbers(self) -> list[str]:
-        """The columns that the metrics read, each once; number i is called ``v{i}`` inside."""
-        return list(dict.fromkeys(c for metric in self.metrics.values() for c in metric.columns))
+    def numbers(self) -> dict[tuple[str, float | None], str]:
+        """The columns that the metrics read, with the quantile of their cap -> their inner name."""
+        keys = dict.fromkeys(key for metric in self.metrics.values() for key in _keys(metric))
+        return {key: f"v{i}" for i, key in enumerate(keys)}
+
+    @property
+    def binary(self) -> list[str]:
+        """The inner names of columns that must hold 0 and 1."""
+        binary = (self.inner(m)[0] for m in self.metrics.values() if m.binary)
+        return list(dict.fromkeys(binary))
+
+    def inner(self, metric: Metric) -> list[str]:
+        """Return the inner names of the columns of a metric."""
+        return [self.numbers[key] for key in _keys(metric)]
+
+
+def _keys(metric: Metric) -> list[tuple[str, float | None]]:
+    first, *others = metric.columns
+    return [(first, metric.winsorize), *((column, None) for column in others)]
 
 
 @dataclass(frozen=True)
@@ -37,14 +58,18 @@ class Cells:
     """Sums by segment and arm; G counts everybody, then each segment; A starts with control.
 
     `frame` has a row per cell: `group` and `arm` are positions, the group of customers in no
-    segment comes after the last segment.
+    segment comes after the last segment. `rows`, where a metric needs them, has a row per customer
+    with the same positions. `shifts` and `caps` belong to inner columns.
     """
 
     frame: pd.DataFrame
     segments: list[str]
     arms: list[Any]
-    shifts: dict[str, float]
     rows_in: int
+    roles: Roles
+    shifts: dict[str, float]
+    caps: dict[str, float]
+    rows: pd.DataFrame
 
     def total(self, column: str, ufunc: np.ufunc = np.add, start: float = 0.0) -> np.ndarray:
         """Return a column of `frame` by group and arm, (G, A)."""
@@ -55,24 +80,59 @@ class Cells:
 
     def moments(self, m: int, metric: Metric) -> Moments:
         """Return the moments of the metric at position `m`."""
-        p = range(len(metric.columns))
-        n = self.total(f"n_{m}")[..., None]
+        names = self.roles.inner(metric)
+        p = range(len(names))
+        n = self.total(f"n_{m}")
         sums = np.stack([self.total(f"s_{m}_{i}") for i in p], axis=-1)
-        low = np.stack([self.total(f"lo_{m}_{i}", np.fmin, np.nan) for i in p], axis=-1)
-        high = np.stack([self.total(f"hi_{m}_{i}", np.fmax, np.nan) for i in p], axis=-1)
+        constant = np.zeros(sums.shape, dtype=bool)
         cross = np.empty((*sums.shape, len(p)))
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = np.array([self.shifts[c] for c in metric.columns]) + sums / n
-            for i in p:
-                for j in p[: i + 1]:
-                    products = self.total(f"q_{m}_{j}_{i}")
-                    cross[..., i, j] = products - sums[..., i] * sums[..., j] / n[..., 0]
-                    cross[..., j, i] = cross[..., i, j]
-        # a constant column has exactly its value as mean and no spread, whatever the rounding
-        constant = low == high
-        mean = np.where(constant, low, mean)
+            away = sums / n[..., None]
+            mean = np.array([self.shifts[name] for name in names]) + away
+            for i in (i for i in p if names[i] not in self.roles.binary):
+                # a constant column has exactly its value as mean and no spread
+                low = self.total(f"lo_{m}_{i}", np.fmin, np.nan)
+                constant[..., i] = low == self.total(f"hi_{m}_{i}", np.fmax, np.nan)
+                mean[..., i] = np.where(constant[..., i], low, mean[..., i])
+            for i, j in multisets(p, 2):
+                products = self.total(f"q_{m}_{i}_{j}")
+                cross[..., i, j] = products - sums[..., i] * away[..., j]
+                cross[..., j, i] = cross[..., i, j]
         cross = np.where(constant[..., :, None] | constant[..., None, :], 0.0, cross)
-        return Moments(n[..., 0], mean, cross)
+        cap = self.caps.get(names[0])
+        return Moments(
+            n,
+            mean,
+            cross,
+            third=self._third(m, metric.third, n, away) if metric.third else None,
+            groups=(ALL, *self.segments),
+            values=self._values(names) if metric.reads_rows else None,
+            capped=None if cap is None else (cap, int(self.frame[f"over_{m}"].sum())),
+        )
+
+    def _third(self, m: int, k: int, n: np.ndarray, away: np.ndarray) -> np.ndarray:
+        """Return sums of products of three deviations from the mean, (G, A, k, k, k)."""
+        third = np.empty((*n.shape, k, k, k))
+        a = np.moveaxis(away, -1, 0)
+        q = {pair: self.total(f"q_{m}_{pair[0]}_{pair[1]}") for pair in multisets(range(k), 2)}
+        for i, j, h in multisets(range(k), 3):
+            raw = self.total(f"t_{m}_{i}_{j}_{h}")
+            central = raw - a[i] * q[j, h] - a[j] * q[i, h] - a[h] * q[i, j]
+            central += 2 * n * a[i] * a[j] * a[h]
+            for x, y, z in permutations((i, j, h)):
+                third[..., x, y, z] = central
+        return third
+
+    def _values(self, names: Sequence[str]) -> list[list[np.ndarray]]:
+        """Return the complete rows of each group and arm, (n, p), in an order of their own."""
+        known = self.rows.dropna(subset=names).sort_values(names, kind="stable")
+        values, arm, group = (known[c].to_numpy() for c in (names, "arm", "group"))
+        by_arm = [(values[arm == a], group[arm == a]) for a in range(len(self.arms))]
+        everybody = [rows for rows, _ in by_arm]
+        return [
+            everybody,
+            *([rows[of == g] for rows, of in by_arm] for g in range(len(self.segments))),
+        ]
 
 
 def read_cells(data: nw.LazyFrame, roles: Roles, control: Any, planned: Sequence[Any]) -> Cells:
@@ -98,23 +158,36 @@ def read_cells(data: nw.LazyFrame, roles: Roles, control: Any, planned: Sequence
     base = _select(data, roles)
     if roles.customer_id is not None:
         _refuse_repeats(base)
-    rows_in, shifts = _facts(base, roles)
+    caps = _caps(base, roles)
+    base = _capped(base, caps)
     if isinstance(roles.segments, pd.Series):
         base = _with_codes(base, roles.segments)
-    sums = _sums(base, roles, shifts)
+    shifts = _first_shifts(base, roles)
+    sums = _sums(base, roles, shifts, caps)
+    _check_values(base, roles, sums)
     arms = _order_arms(sums, roles.arm, control, planned)
+    far = _far_means(sums, roles, shifts)
+    if far:
+        shifts = shifts | far
+        sums = _sums(base, roles, shifts, caps)
+    rows_in = int(sums["rows"].sum())
     sums = sums[sums["arm"].notna()].reset_index(drop=True)
     labels = _labels(sums, roles.segments)
     groups = labels.cat.codes.to_numpy().astype(int)
     joined = isinstance(roles.segments, pd.Series)
     sums["unmatched"] = sums["segment"].isna() if joined else False
     sums["group"] = np.where(groups < 0, len(labels.cat.categories), groups)
-    sums["arm"] = [arms.index(arm) for arm in sums["arm"].tolist()]
-    return Cells(sums, list(labels.cat.categories), arms, shifts, rows_in)
+    sums["position"] = [arms.index(arm) for arm in sums["arm"].tolist()]
+    rows = _rows(base, roles, sums)
+    sums["arm"] = sums.pop("position")
+    return Cells(sums, list(labels.cat.categories), arms, rows_in, roles, shifts, caps, rows)
 
 
 def _select(data: nw.LazyFrame, roles: Roles) -> nw.LazyFrame:
-    """Return the columns in use under inner names, numbers as floats, NaN as missing."""
+    """Return the columns in use under inner names, numbers as floats, what is infinite as missing.
+
+    ``infinite_{v}`` is 1 where it was, ``odd_{v}`` where a proportion is neither 0 nor 1.
+    """
     schema = data.collect_schema()
     given = {"arm": roles.arm, "segment": roles.segments, "customer_id": roles.customer_id}
     names = {role: name for role, name in given.items() if isinstance(name, str)}
@@ -128,11 +201,13 @@ def _select(data: nw.LazyFrame, roles: Roles) -> nw.LazyFrame:
                     f"column {column!r} of metric {name!r} is of type {kind}, but must hold "
                     "numbers. Convert it first."
                 )
-    numbers = [_number(c, schema[c]).alias(f"v{i}") for i, c in enumerate(roles.numbers)]
+    numbers = [_number(c, schema[c]).alias(v) for (c, _), v in roles.numbers.items()]
     base = data.select(*(nw.col(name).alias(role) for role, name in names.items()), *numbers)
+    inner = list(roles.numbers.values())
     return base.with_columns(
-        nw.when(~nw.col(f"v{i}").is_nan()).then(nw.col(f"v{i}")).alias(f"v{i}")
-        for i in range(len(numbers))
+        *(nw.when(nw.col(v).is_finite()).then(nw.col(v)).alias(v) for v in inner),
+        *(one_if(~nw.col(v).is_finite()).alias(f"infinite_{v}") for v in inner),
+        *(one_if((nw.col(v) != 0) & (nw.col(v) != 1)).alias(f"odd_{v}") for v in roles.binary),
     )
 
 
@@ -163,48 +238,89 @@ def _refuse_repeats(base: nw.LazyFrame) -> None:
         )
 
 
-def _facts(base: nw.LazyFrame, roles: Roles) -> tuple[int, dict[str, float]]:
-    """Return the number of rows and the mean of each column, after checking the values."""
-    columns = {column: f"v{i}" for i, column in enumerate(roles.numbers)}
-    binary = {m.columns[0]: name for name, m in roles.metrics.items() if m.binary}
-    flagged = base.with_columns(
-        *(nw.when(nw.col(v).is_finite()).then(nw.col(v)).alias(f"f{v}") for v in columns.values()),
-        *(
-            one_if((nw.col(columns[c]) != 0) & (nw.col(columns[c]) != 1)).alias(f"odd{i}")
-            for i, c in enumerate(binary)
-        ),
-    )
-    facts = collect(
-        flagged.select(
-            nw.len().alias("rows"),
-            *(nw.col(v).count().alias(f"n{v}") for v in columns.values()),
-            *(nw.col(f"f{v}").count().alias(f"nf{v}") for v in columns.values()),
-            *(nw.col(f"f{v}").mean() for v in columns.values()),
-            *(nw.col(f"odd{i}").sum() for i in range(len(binary))),
+def _caps(base: nw.LazyFrame, roles: Roles) -> dict[str, float]:
+    """Return the quantile at which an inner column is capped, among all who are in an arm."""
+    wanted = {v: q for (_, q), v in roles.numbers.items() if q is not None}
+    if not wanted:
+        return {}
+    found = collect(
+        base.filter(~nw.col("arm").is_null()).select(
+            nw.col(v).quantile(q, interpolation="linear") for v, q in wanted.items()
         )
     ).iloc[0]
-    if not facts["rows"]:
+    return {v: float(found[v]) for v in wanted if found[v] == found[v]}
+
+
+def _capped(base: nw.LazyFrame, caps: Mapping[str, float]) -> nw.LazyFrame:
+    """Cap columns; ``over_{v}`` is 1 where a value was above."""
+    if not caps:
+        return base
+    return base.with_columns(
+        *(one_if(nw.col(v) > cap).alias(f"over_{v}") for v, cap in caps.items()),
+        *(
+            nw.when(nw.col(v) > cap).then(nw.lit(cap)).otherwise(nw.col(v)).alias(v)
+            for v, cap in caps.items()
+        ),
+    )
+
+
+def _first_shifts(base: nw.LazyFrame, roles: Roles) -> dict[str, float]:
+    """Return a number near the mean of each column, from the first rows, with few digits.
+
+    Sums of such differences keep the digits that sums of large numbers would lose, and those of
+    whole numbers stay whole.
+    """
+    names = list(roles.numbers.values())
+    first = collect(base.select(*names).head(_FIRST_ROWS))
+    shifts = dict.fromkeys(names, 0.0)
+    for name in (v for v in names if v not in roles.binary):
+        mean, spread = first[name].mean(), first[name].std()
+        if mean == mean:
+            step = 10.0 ** np.floor(np.log10(spread)) if spread > 0 else 0.0
+            shifts[name] = float(np.round(mean / step) * step if step else mean)
+    return shifts
+
+
+def _far_means(sums: pd.DataFrame, roles: Roles, shifts: Mapping[str, float]) -> dict[str, float]:
+    """Return the means of columns that the first rows misjudged by many standard deviations."""
+    far = {}
+    for m, metric in enumerate(roles.metrics.values()):
+        for i, name in enumerate(roles.inner(metric)):
+            n, total, squares = sums[f"n_{m}"], sums[f"s_{m}_{i}"], sums[f"q_{m}_{i}_{i}"]
+            away = total**2 / n.where(n > 0)
+            if name not in roles.binary:
+                lost = squares - away < _KEPT_DIGITS * squares
+                if (lost & (sums[f"lo_{m}_{i}"] < sums[f"hi_{m}_{i}"])).any():
+                    far[name] = float(shifts[name] + total.sum() / n.sum())
+    return far
+
+
+def _check_values(base: nw.LazyFrame, roles: Roles, sums: pd.DataFrame) -> None:
+    """Refuse columns without values, with infinite ones, and proportions that are not 0 and 1."""
+    if sums.empty:
         raise DataError(f"{_WHERE} have no rows.")
-    for column, v in columns.items():
-        infinite = int(facts[f"n{v}"] - facts[f"nf{v}"])
+    for (column, _), v in roles.numbers.items():
+        infinite = int(sums[f"infinite_{v}"].sum())
         if infinite:
             raise DataError(
                 f"column {column!r} holds {infinite:,} infinite values. Replace them by numbers, "
                 "or by missing values, which are set aside and counted."
             )
-        if not facts[f"n{v}"]:
+        if not sums[f"count_{v}"].sum():
             raise DataError(f"column {column!r} holds no value at all.")
-    for i, (column, name) in enumerate(binary.items()):
-        if facts[f"odd{i}"] > 0:
-            odd = flagged.filter(nw.col(f"odd{i}") == 1).select(columns[column]).unique()
-            values = sorted(collect(odd)[columns[column]].tolist())
-            shown = ", ".join(f"{value:g}" for value in values[:5])
-            more = ", …" if len(values) > 5 else ""
-            raise DataError(
-                f"column {column!r} of the proportion {name!r} must hold 0 and 1 only, but also "
-                f"holds {shown}{more} in {int(facts[f'odd{i}']):,} rows. Use Mean, or make it 0/1."
-            )
-    return int(facts["rows"]), {column: float(facts[f"f{v}"]) for column, v in columns.items()}
+        if v in roles.binary and sums[f"odd_{v}"].sum():
+            _refuse_odd(base, roles, column, v, int(sums[f"odd_{v}"].sum()))
+
+
+def _refuse_odd(base: nw.LazyFrame, roles: Roles, column: str, v: str, rows: int) -> None:
+    name = next(n for n, metric in roles.metrics.items() if roles.inner(metric)[0] == v)
+    odd = collect(base.filter(nw.col(f"odd_{v}") == 1).select(v).unique())[v]
+    shown = ", ".join(f"{value:g}" for value in sorted(odd.tolist())[:5])
+    more = ", …" if len(odd) > 5 else ""
+    raise DataError(
+        f"column {column!r} of the proportion {name!r} must hold 0 and 1 only, but also "
+        f"holds {shown}{more} in {rows:,} rows. Use Mean, or make it 0/1."
+    )
 
 
 def _with_codes(base: nw.LazyFrame, segments: pd.Series) -> nw.LazyFrame:
@@ -219,31 +335,60 @@ def _with_codes(base: nw.LazyFrame, segments: pd.Series) -> nw.LazyFrame:
     return base.join(beside(codes, base), how="left", left_on="customer_id", right_on="key")
 
 
-def _sums(base: nw.LazyFrame, roles: Roles, shifts: dict[str, float]) -> pd.DataFrame:
-    """Return rows and, per metric m, sums (s), products (q) and extremes by segment and arm."""
-    v = {column: f"v{i}" for i, column in enumerate(roles.numbers)}
-    steps: list[list[nw.Expr]] = [[], [], []]
+def _sums(
+    base: nw.LazyFrame, roles: Roles, shifts: Mapping[str, float], caps: Mapping[str, float]
+) -> pd.DataFrame:
+    """Return sums by segment and arm, also of rows that name no arm, in one group-by.
+
+    Per metric m and its columns i <= j <= h: complete rows (n), sums of shifted values (s), of
+    their products (q, t), and extremes (lo, hi).
+    """
+    steps: list[list[nw.Expr]] = [[], [], [], []]
     aggregates = [nw.len().alias("rows")]
+    for v in roles.numbers.values():
+        aggregates += [nw.col(v).count().alias(f"count_{v}"), nw.col(f"infinite_{v}").sum()]
+    aggregates += [nw.col(f"odd_{v}").sum() for v in roles.binary]
     for m, metric in enumerate(roles.metrics.values()):
-        complete = ~nw.any_horizontal(
-            *(nw.col(v[c]).is_null() for c in metric.columns), ignore_nulls=False
-        )
-        aggregates.append(nw.col(v[metric.columns[0]]).count().alias(f"outcome_{m}"))
+        names = roles.inner(metric)
+        complete = ~nw.any_horizontal(*(nw.col(v).is_null() for v in names), ignore_nulls=False)
+        aggregates.append(nw.col(names[0]).count().alias(f"outcome_{m}"))
         aggregates.append(nw.col(f"r_{m}_0").count().alias(f"n_{m}"))
-        for i, column in enumerate(metric.columns):
+        if names[0] in caps:
+            over = nw.when(complete).then(nw.col(f"over_{names[0]}")).alias(f"over_{m}")
+            steps[0].append(over)
+            aggregates.append(nw.col(f"over_{m}").sum())
+        p = range(len(names))
+        for i in p:
             raw, shifted = f"r_{m}_{i}", f"s_{m}_{i}"
-            steps[0].append(nw.when(complete).then(nw.col(v[column])).alias(raw))
-            steps[1].append((nw.col(raw) - shifts[column]).alias(shifted))
+            steps[0].append(nw.when(complete).then(nw.col(names[i])).alias(raw))
+            steps[1].append((nw.col(raw) - shifts[names[i]]).alias(shifted))
             aggregates.append(nw.col(shifted).sum())
-            aggregates.append(nw.col(raw).min().alias(f"lo_{m}_{i}"))
-            aggregates.append(nw.col(raw).max().alias(f"hi_{m}_{i}"))
-            for j in range(i + 1):
-                steps[2].append((nw.col(f"s_{m}_{j}") * nw.col(shifted)).alias(f"q_{m}_{j}_{i}"))
-                aggregates.append(nw.col(f"q_{m}_{j}_{i}").sum())
+            if names[i] not in roles.binary:
+                aggregates.append(nw.col(raw).min().alias(f"lo_{m}_{i}"))
+                aggregates.append(nw.col(raw).max().alias(f"hi_{m}_{i}"))
+        for i, j in multisets(p, 2):
+            product, name = nw.col(f"s_{m}_{i}") * nw.col(f"s_{m}_{j}"), f"q_{m}_{i}_{j}"
+            steps[2].append(product.alias(name))
+            aggregates.append(nw.col(name).sum())
+        for i, j, h in multisets(range(metric.third), 3):
+            product, name = nw.col(f"q_{m}_{i}_{j}") * nw.col(f"s_{m}_{h}"), f"t_{m}_{i}_{j}_{h}"
+            steps[3].append(product.alias(name))
+            aggregates.append(nw.col(name).sum())
     for step in steps:
-        base = base.with_columns(*step)
+        base = base.with_columns(*step) if step else base
     keys = ["arm"] if roles.segments is None else ["segment", "arm"]
     return collect(base.group_by(*keys).agg(*aggregates))
+
+
+def _rows(base: nw.LazyFrame, roles: Roles, cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of customers in an arm, with the positions of group and arm."""
+    names = {v for m in roles.metrics.values() if m.reads_rows for v in roles.inner(m)}
+    if not names:
+        return pd.DataFrame()
+    keys = ["arm"] if roles.segments is None else ["segment", "arm"]
+    rows = collect(base.filter(~nw.col("arm").is_null()).select(*keys, *sorted(names)))
+    found = rows.merge(cells[[*keys, "group", "position"]], how="left", on=keys)
+    return found.assign(arm=found.pop("position"))
 
 
 def _order_arms(sums: pd.DataFrame, column: str, control: Any, planned: Sequence[Any]) -> list[Any]:

@@ -9,9 +9,17 @@ import numpy as np
 import pandas as pd
 
 from custseg._engine import to_lazy
+from custseg.campaigns._beside import (
+    MARGIN_COLUMNS,
+    POSTERIOR_COLUMNS,
+    margin_notes,
+    margin_rows,
+    posterior_rows,
+    together,
+)
 from custseg.campaigns._cells import ALL, Cells, Roles, name_labels, read_cells
 from custseg.campaigns.impact import Impact, account_notes, effect_notes, ratio_notes
-from custseg.campaigns.metrics import Metric, Moments
+from custseg.campaigns.metrics import Comparison, Metric, Moments
 from custseg.campaigns.srm import SampleRatio, ratios_by_segment, srm_test
 from custseg.errors import DataError, ParameterError, check_number, check_option
 from custseg.stats import benjamini_hochberg, holm
@@ -29,7 +37,7 @@ class CampaignTest:
     control
         The arm that the others are compared with.
     metrics
-        Name -> `Proportion` or `Mean`.
+        Name -> `Proportion`, `Mean`, `Ratio`, `Quantile` or `Rank`.
     segments
         A column of the data, or a Series of segment labels indexed by customer id, such as
         ``model.segments_``; each is analysed as well as everybody, called ``"(all)"``.
@@ -94,8 +102,10 @@ class CampaignTest:
     def analyze(self, data: Any) -> Impact:
         """Compare every arm with control, overall and in every segment.
 
-        The data are read twice in their own engine: once for the means and the checks of values,
-        once for sums by segment and arm. Everything else follows in closed form.
+        One group-by in the engine of the data gives sums by segment and arm, and everything else
+        follows in closed form. What is read besides: the first rows, to centre the sums (all of
+        them, should those be far from the rest); customer ids, where they are named; a quantile
+        for each winsorised outcome; and the rows themselves for quantiles, ranks and resampling.
 
         Parameters
         ----------
@@ -126,21 +136,27 @@ class CampaignTest:
             customer_id = data.customer_id
         roles = Roles(self.arm, self.metrics, self.segments, customer_id)
         cells = read_cells(source, roles, self.control, list(self.allocation or []))
-        effects, remarks = [], []
+        effects, tested, believed, remarks = [], [], [], []
         for m, (name, metric) in enumerate(self.metrics.items()):
             moments = cells.moments(m, metric)
-            effects.append(_effects(name, metric, moments, cells))
+            compared = metric.compare(moments)
+            effects.append(_effects(name, compared, moments, cells))
+            tested.append(margin_rows(name, metric, compared, moments, cells))
+            believed.append(posterior_rows(name, metric, moments, cells))
             remarks += metric.remarks(name, moments)
         table = pd.concat(effects, ignore_index=True)
+        margins = together(tested, MARGIN_COLUMNS)
+        posterior = together(believed, POSTERIOR_COLUMNS)
         srm = _sample_ratio(cells, self.allocation)
         account = _account(cells, roles)
         notes = (
             *ratio_notes(srm, planned=self.allocation is not None),
             *account_notes(account, absent=self._absent(cells)),
             *remarks,
+            *margin_notes(margins, self.control),
             *effect_notes(table),
         )
-        return Impact(table, self.control, srm, account, notes)
+        return Impact(table, self.control, srm, account, notes, margins, posterior)
 
     def _absent(self, cells: Cells) -> list[str]:
         """Return the segments of a Series that no customer in the data belongs to."""
@@ -206,9 +222,8 @@ def _checked_allocation(allocation: Any, control: Any) -> dict[Any, float] | Non
     return {control: allocation[control]} | dict(allocation)
 
 
-def _effects(name: str, metric: Metric, moments: Moments, cells: Cells) -> pd.DataFrame:
+def _effects(name: str, compared: Comparison, moments: Moments, cells: Cells) -> pd.DataFrame:
     """Return the rows of one metric: everybody, then each segment, by treatment arm."""
-    compared = metric.compare(moments)
     n_control, n_treatment = np.broadcast_arrays(moments.n[:, :1], moments.n[:, 1:])
     enough = (n_control >= 2) & (n_treatment >= 2)
     p_value = np.where(enough, compared.difference.p_value, np.nan)

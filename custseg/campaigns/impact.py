@@ -27,6 +27,14 @@ class Impact(Result):
         segments also `rows_used` = `in_segment` + `segment_missing` + `not_in_segments`.
     notes
         Caveats, the most serious first.
+    margins
+        Per metric with a margin, segment and treatment arm: `margin`, `effect`, `p_not_worse`
+        (small where the arm is not worse than control by the margin or more), `p_equivalent`
+        (small where it is less than the margin away). One-sided, not adjusted.
+    posterior
+        Per metric that has a model, segment and arm, control too: `mean`, `ci_low`, `ci_high`
+        (95%), `p_best` (chance to be the best arm), `expected_loss` (by how much the best arm is
+        expected to be better). Flat priors.
     """
 
     effects: pd.DataFrame
@@ -34,6 +42,8 @@ class Impact(Result):
     srm: SampleRatio
     account: pd.DataFrame
     notes: tuple[str, ...]
+    margins: pd.DataFrame
+    posterior: pd.DataFrame
     _picture: ClassVar[str] = "campaigns.forest"
 
     def to_frame(self) -> pd.DataFrame:

@@ -1,30 +1,56 @@
 """What a campaign is measured by: which columns a metric reads, how it compares two arms."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from functools import partial
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from scipy import stats
 
-from custseg.errors import ParameterError
-from custseg.stats import Difference, newcombe, relative_difference, welch
+from custseg.campaigns._comparing import (
+    FEW,
+    Comparison,
+    by_welch,
+    check_columns_given,
+    check_comparison,
+    control_remarks,
+    few_expected,
+    gain_remarks,
+    listed,
+    normal_beliefs,
+    pairs,
+    said_where,
+    skew_remarks,
+    thin_remarks,
+)
+from custseg.campaigns._moments import Estimates, Moments, estimates
+from custseg.errors import check_number, check_option
+from custseg.results import format_number
+from custseg.stats import (
+    Difference,
+    Margins,
+    Posterior,
+    beta_binomial,
+    bootstrap_difference,
+    fisher,
+    miettinen_nurminen,
+    newcombe,
+    permutation_test,
+    relative_difference,
+    score_statistic,
+    wald,
+)
 
+__all__ = ["Comparison", "Mean", "Metric", "Moments", "Proportion"]
 
-class Moments(NamedTuple):
-    """Sufficient statistics of p columns by group of customers (G) and arm (A, control first)."""
-
-    n: np.ndarray  # (G, A) customers
-    mean: np.ndarray  # (G, A, p)
-    cross: np.ndarray  # (G, A, p, p) sums of products of deviations from the mean
-
-
-class Comparison(NamedTuple):
-    """Treatment arms against control: every array is (G, A - 1)."""
-
-    control: np.ndarray
-    treatment: np.ndarray
-    difference: Difference
-    relative: Difference
+TESTS = ("welch", "permutation", "bootstrap")
+INTERVALS: Mapping[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
+    "newcombe": newcombe,
+    "miettinen_nurminen": miettinen_nurminen,
+    "agresti_caffo": partial(wald, pseudo=1),
+    "wald": wald,
+}
 
 
 @runtime_checkable
@@ -32,13 +58,35 @@ class Metric(Protocol):
     """What a metric must be able to do; it holds no data."""
 
     binary: ClassVar[bool]
+    """Whether its first column must hold 0 and 1 only."""
+    third: ClassVar[int]
+    """Of how many of its first columns it needs third moments."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns it reads: the outcome, then its covariates."""
 
+    @property
+    def winsorize(self) -> float | None:
+        """The quantile at which its first column is capped."""
+
+    @property
+    def margin(self) -> float | None:
+        """The largest difference that does not matter."""
+
+    @property
+    def better(self) -> str:
+        """Whether ``"higher"`` or ``"lower"`` values are better."""
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether moments do not suffice, so that the rows are read once more."""
+
     def compare(self, moments: Moments) -> Comparison:
         """Compare every treatment arm with control, in every group."""
+
+    def posterior(self, moments: Moments) -> Posterior | None:
+        """Return what is believed of every arm, in every group; None where it has no model."""
 
     def remarks(self, name: str, moments: Moments) -> list[str]:
         """Say what a reader of this metric must know; the first group is everybody."""
@@ -48,66 +96,130 @@ class Metric(Protocol):
 class Proportion:
     """The share of customers with an outcome of 1 (or true).
 
-    Tested with the pooled score test without continuity correction; `se` is unpooled; the
-    interval is Newcombe's hybrid score interval.
+    Tested with the pooled score test without continuity correction, or by Fisher's exact test
+    where fewer than 5 successes or failures are expected in an arm; `se` is unpooled. With
+    covariates, the share is adjusted, and compared, as by `Mean`.
 
     Parameters
     ----------
     column
         The column of zeros and ones, or of truth values.
+    covariate
+        A column known before the campaign, or several.
+    interval
+        Of the difference: ``"newcombe"`` (hybrid score), ``"miettinen_nurminen"`` (score),
+        ``"agresti_caffo"`` or ``"wald"``.
+    relative
+        The interval of the relative effect: ``"delta"`` or ``"fieller"``.
+    margin
+        The largest difference that does not matter, above 0 and below 1: tests against it are in
+        `impact.margins`.
+    better
+        Whether ``"higher"`` or ``"lower"`` shares are better.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is outside its options, or a covariate is the outcome itself.
 
     References
     ----------
-    Newcombe, R. G. (1998), Statistics in Medicine 17, 873-890, method 10.
+    Newcombe, R. G. (1998), Statistics in Medicine 17, 873-890, method 10; Miettinen, O. and
+    Nurminen, M. (1985), Statistics in Medicine 4, 213-226; Agresti, A. and Caffo, B. (2000), The
+    American Statistician 54, 280-288.
 
     Examples
     --------
-    >>> Proportion("visit").columns
+    >>> Proportion("visit", interval="miettinen_nurminen").columns
     ('visit',)
     """
 
     column: str
+    covariate: str | Sequence[str] | None = None
+    interval: str = "newcombe"
+    relative: str = "delta"
+    margin: float | None = None
+    better: str = "higher"
     binary: ClassVar[bool] = True
+    third: ClassVar[int] = 0
+    winsorize: ClassVar[None] = None
+    reads_rows: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _check_name(self.column, "column")
+        check_columns_given({"column": self.column}, self.covariate)
+        check_option(self.interval, "interval", INTERVALS)
+        check_comparison(self.relative, self.margin, self.better)
+        if self.margin is not None:
+            check_number(self.margin, "margin", gt=0, lt=1)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it reads."""
-        return (self.column,)
+        """The columns it reads: the outcome, then its covariates."""
+        return (self.column, *listed(self.covariate))
 
     def compare(self, moments: Moments) -> Comparison:
         """Compare every treatment arm with control, in every group."""
-        n, p = moments.n, moments.mean[..., 0]
-        successes = np.rint(n * p)
-        n_control, n_treatment = n[:, :1], n[:, 1:]
+        if self.covariate is not None:
+            found = _mean_estimates(moments)
+            return by_welch(found, relative=self.relative, margin=self.margin)
+        n, x = moments.n, _successes(moments)
+        tables = x[:, 1:], n[:, 1:], x[:, :1], n[:, :1]
         with np.errstate(divide="ignore", invalid="ignore"):
-            p = successes / n
-            control, treatment = np.broadcast_arrays(p[:, :1], p[:, 1:])
+            p = x / n
             variance = p * (1 - p) / n
-            pooled = (successes[:, :1] + successes[:, 1:]) / (n_control + n_treatment)
-            score = np.sqrt(pooled * (1 - pooled) * (1 / n_control + 1 / n_treatment))
-            z = np.where(score == 0, 0, (treatment - control) / score)
-        low, high = newcombe(successes[:, 1:], n_treatment, successes[:, :1], n_control)
+        control, treatment = np.broadcast_arrays(p[:, :1], p[:, 1:])
+        low, high = INTERVALS[self.interval](*tables)
         unpooled = np.sqrt(variance[:, :1] + variance[:, 1:])
-        p_value = 2 * stats.norm.sf(np.abs(z))
-        difference = Difference(treatment - control, unpooled, low, high, p_value)
-        relative = relative_difference(control, treatment, variance[:, :1], variance[:, 1:])
-        return Comparison(control, treatment, difference, relative)
+        difference = Difference(treatment - control, unpooled, low, high, _p_value(*tables))
+        relative = relative_difference(
+            control, treatment, variance[:, :1], variance[:, 1:], method=self.relative
+        )
+        margins = None
+        if self.margin is not None:
+            below = stats.norm.sf(score_statistic(*tables, -self.margin))
+            above = stats.norm.cdf(score_statistic(*tables, self.margin))
+            margins = Margins(below, above, np.maximum(below, above))
+        return Comparison(control, treatment, difference, relative, margins)
 
-    def remarks(self, name: str, moments: Moments) -> list[str]:  # noqa: ARG002
-        """Say what a reader of this metric must know: nothing."""
-        return []
+    def posterior(self, moments: Moments) -> Posterior:
+        """Return what is believed of every arm, from a prior that holds all shares alike."""
+        if self.covariate is not None:
+            return normal_beliefs(_mean_estimates(moments), better=self.better)
+        return beta_binomial(_successes(moments), moments.n, better=self.better)
+
+    def remarks(self, name: str, moments: Moments) -> list[str]:
+        """Say where exact tests took over, where intervals fall short, and what covariates gain."""
+        n, x = moments.n, _successes(moments)
+        few = few_expected(x[:, 1:], n[:, 1:], x[:, :1], n[:, :1]).any(axis=1)
+        expected = f"fewer than {FEW} successes or failures are expected in an arm:"
+        if self.covariate is not None:
+            found = _mean_estimates(moments)
+            notes = gain_remarks(name, listed(self.covariate), found)
+            words = "intervals and tests of adjusted shares are poor. Leave out the covariate."
+            notes += said_where(moments, few, f"{name}: {{}} {expected} {words}")
+            notes += thin_remarks(name, listed(self.covariate), moments)
+            control, variance = found.value[:, 0], found.variance[:, 0]
+        else:
+            words = "Fisher's exact test there, the score test elsewhere."
+            notes = said_where(moments, few, f"{name}: {{}} {expected} {words}")
+            with np.errstate(divide="ignore", invalid="ignore"):
+                control = x[:, 0] / n[:, 0]
+                variance = control * (1 - control) / n[:, 0]
+            rare = (np.minimum(x, n - x) < 2 * FEW).any(axis=1) & (self.interval == "wald")
+            words = "or failures: the Wald interval covers less than 95%. Use 'newcombe'."
+            notes += said_where(
+                moments, rare, f"{name}: {{}} an arm has fewer than {2 * FEW} successes {words}"
+            )
+        return notes + control_remarks(name, moments, self.relative, control, variance)
 
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of a column per customer, adjusted for a covariate if there is one.
+    """The mean of a column per customer, adjusted for covariates if there are any.
 
-    Compared with Welch's t. With a covariate, each arm's mean is moved along the pooled within-arm
-    slope to the covariate mean of everybody in the group (CUPED with several arms): the effect is
-    the arm coefficient of the least squares fit ``column ~ arm + covariate``, and `se` is Welch's
+    Compared with Welch's t. With covariates, each arm's mean is moved along the pooled within-arm
+    slopes to the covariate means of everybody in the group (CUPED with several arms): the effect is
+    the arm coefficient of the least squares fit ``column ~ arm + covariates``, and `se` is Welch's
     on the adjusted values.
 
     Parameters
@@ -115,12 +227,26 @@ class Mean:
     column
         The column with the outcome of each customer.
     covariate
-        A column known before the campaign, such as last year's spend.
+        A column known before the campaign, such as last year's spend, or several.
+    winsorize
+        Cap the outcome at this quantile of everybody who is in an arm, between .5 and 1: fewer
+        large orders decide, and the effect is that on the capped outcome. A read of its own.
+    test
+        ``"welch"``; ``"permutation"``, which replaces the p-value by that of
+        `stats.permutation_test`; ``"bootstrap"``, which replaces standard error, interval and
+        p-value by those of `stats.bootstrap_difference`. The latter two read the rows once more.
+    relative
+        The interval of the relative effect: ``"delta"`` or ``"fieller"``.
+    margin
+        The largest difference that does not matter, above 0: tests against it are in
+        `impact.margins`.
+    better
+        Whether ``"higher"`` or ``"lower"`` means are better.
 
     Raises
     ------
     ParameterError
-        If a name is no text, or the covariate is the outcome itself.
+        If a parameter is outside its options, or a covariate is the outcome itself.
 
     References
     ----------
@@ -130,68 +256,98 @@ class Mean:
 
     Examples
     --------
-    >>> Mean("spend", covariate="history").columns
-    ('spend', 'history')
+    >>> Mean("spend", covariate=["history", "visits"]).columns
+    ('spend', 'history', 'visits')
     """
 
     column: str
-    covariate: str | None = None
+    covariate: str | Sequence[str] | None = None
+    winsorize: float | None = None
+    test: str = "welch"
+    relative: str = "delta"
+    margin: float | None = None
+    better: str = "higher"
     binary: ClassVar[bool] = False
+    third: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        _check_name(self.column, "column")
-        if self.covariate is not None:
-            _check_name(self.covariate, "covariate")
-        if self.covariate == self.column:
-            raise ParameterError(
-                f"covariate is {self.column!r}, the outcome itself. Name a column that was known "
-                "before the campaign."
-            )
+        check_columns_given({"column": self.column}, self.covariate)
+        check_option(self.test, "test", TESTS)
+        check_comparison(self.relative, self.margin, self.better)
+        if self.winsorize is not None:
+            check_number(self.winsorize, "winsorize", gt=0.5, lt=1)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it reads."""
-        return (self.column,) if self.covariate is None else (self.column, self.covariate)
+        """The columns it reads: the outcome, then its covariates."""
+        return (self.column, *listed(self.covariate))
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether moments do not suffice, so that the rows are read once more."""
+        return self.test != "welch"
 
     def compare(self, moments: Moments) -> Comparison:
         """Compare every treatment arm with control, in every group."""
-        mean, cross = moments.mean[..., 0], moments.cross[..., 0, 0]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if self.covariate is not None:
-                mean, cross = _adjusted(moments)
-            df = moments.n - 1
-            variance = cross / df / moments.n
-            control, treatment = np.broadcast_arrays(mean[:, :1], mean[:, 1:])
-            parts = (variance[:, :1], variance[:, 1:], df[:, :1], df[:, 1:])
-            difference = welch(control, treatment, *parts)
-            relative = relative_difference(control, treatment, *parts)
-        return Comparison(control, treatment, difference, relative)
+        found = _mean_estimates(moments)
+        compared = by_welch(found, relative=self.relative, margin=self.margin)
+        if self.test == "welch":
+            return compared
+        parts = [np.array(part, dtype=float) for part in compared.difference]
+        for g, a, control, treatment in pairs(moments, found.slope):
+            seed = g * moments.n.shape[1] + a
+            if self.test == "permutation":
+                parts[4][g, a - 1] = permutation_test(control, treatment, seed=seed).p_value
+            else:
+                resampled = bootstrap_difference(control, treatment, seed=seed)
+                for part, value in zip(parts[1:], resampled[1:5], strict=True):
+                    part[g, a - 1] = value
+        return compared._replace(difference=Difference(*parts))
+
+    def posterior(self, moments: Moments) -> Posterior:
+        """Return what is believed of every arm, from a flat prior and normal errors."""
+        return normal_beliefs(_mean_estimates(moments), better=self.better)
 
     def remarks(self, name: str, moments: Moments) -> list[str]:
-        """Say how much of the variance the covariate takes away from everybody."""
-        if self.covariate is None:
-            return []
-        within = np.nansum(moments.cross[0], axis=0)
-        if not within[1, 1] > 0 or not within[0, 0] > 0:
-            return [f"{name}: {self.covariate} or the outcome does not vary: no adjustment."]
-        share = within[0, 1] ** 2 / (within[0, 0] * within[1, 1])
-        narrower = 1 - np.sqrt(1 - min(share, 1))
-        worth = "next to nothing" if narrower < 0.01 else f"intervals {narrower:.0%} narrower"
-        effect = f"takes away {share:.2%} of the variance within arms, {worth}"
-        return [f"{name}: adjusting for {self.covariate} {effect}."]
+        """Say what was capped, what covariates gain, and where intervals may fall short."""
+        notes = []
+        if moments.capped is not None:
+            cap, above = moments.capped
+            notes.append(
+                f"{name}: winsorised at the {self.winsorize} quantile of everybody, "
+                f"{format_number(cap)}, which {above:,} customers exceed. The effect is that on "
+                "the capped outcome."
+            )
+        found = _mean_estimates(moments)
+        covariates = listed(self.covariate)
+        notes += gain_remarks(name, covariates, found) + thin_remarks(name, covariates, moments)
+        if self.test == "permutation":
+            notes.append(f"{name}: p-values by permutation of Welch's t, intervals by Welch's t.")
+        if self.test == "bootstrap":
+            notes.append(f"{name}: intervals and p-values by the studentised bootstrap.")
+        else:
+            remedy = "Cap it (winsorize=), or use test='bootstrap'."
+            notes += skew_remarks(name, moments, found, remedy=remedy)
+        control, variance = found.value[:, 0], found.variance[:, 0]
+        return notes + control_remarks(name, moments, self.relative, control, variance)
 
 
-def _adjusted(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and squared deviations of the outcome minus slope times covariate, (G, A)."""
-    n, mean, cross = moments
-    within = np.nansum(cross, axis=1)
-    slope = np.where(within[:, 1, 1] > 0, within[:, 0, 1] / within[:, 1, 1], 0)[:, None]
-    everybody = np.nansum(n * mean[..., 1], axis=1, keepdims=True) / n.sum(axis=1, keepdims=True)
-    adjusted = mean[..., 0] - slope * (mean[..., 1] - everybody)
-    deviations = cross[..., 0, 0] - 2 * slope * cross[..., 0, 1] + slope**2 * cross[..., 1, 1]
-    return adjusted, np.maximum(deviations, 0)
+def _mean_estimates(moments: Moments) -> Estimates:
+    return estimates(moments, moments.mean[..., 0], np.ones((*moments.n.shape, 1)))
 
 
-def _check_name(value: object, what: str) -> None:
-    if not isinstance(value, str) or not value:
-        raise ParameterError(f"{what} is {value!r}, but must be the name of a column.")
+def _successes(moments: Moments) -> np.ndarray:
+    return np.rint(np.where(moments.n > 0, moments.n * moments.mean[..., 0], 0))
+
+
+def _p_value(x_t: np.ndarray, n_t: np.ndarray, x_c: np.ndarray, n_c: np.ndarray) -> np.ndarray:
+    """Return the pooled score test, or Fisher's where few are expected and somebody succeeds."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = (x_t + x_c) / (n_t + n_c)
+        score = np.sqrt(pooled * (1 - pooled) * (1 / n_t + 1 / n_c))
+        z = np.where(score == 0, 0, (x_t / n_t - x_c / n_c) / score)
+    few = few_expected(x_t, n_t, x_c, n_c) & (score > 0)
+    p_value = np.asarray(2 * stats.norm.sf(np.abs(z)))
+    x_c, n_c = np.broadcast_arrays(x_c, x_t)[0], np.broadcast_arrays(n_c, n_t)[0]
+    p_value[few] = fisher(x_t[few], n_t[few], x_c[few], n_c[few])
+    return p_value

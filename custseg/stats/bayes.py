@@ -11,7 +11,7 @@ from custseg.stats.intervals import counts
 
 _TAILS = 10.0 ** -np.arange(13, 0, -1)
 _CUTS = np.concatenate([_TAILS, [0.2, 0.35, 0.5, 0.65, 0.8]])
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 BETTER = ("higher", "lower")
 
 

@@ -136,6 +136,7 @@ def quantile_difference(
     treatment: ArrayLike,
     q: float = 0.5,
     *,
+    relative: bool = False,
     n_resamples: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
@@ -152,6 +153,8 @@ def quantile_difference(
         One value per customer; missing values do not count.
     q
         The quantile, between 0 and 1; .5 is the median.
+    relative
+        Whether to return treatment over control minus one instead.
     n_resamples
         The number of resamples.
     level
@@ -163,7 +166,8 @@ def quantile_difference(
     -------
     Bootstrap
         With a percentile interval, and the two-sided p-value that agrees with it. Both are NaN
-        where no resample differs from another.
+        where no resample differs from another, or where a relative difference meets a control, as
+        it is or resampled, that is not above 0.
 
     Raises
     ------
@@ -187,15 +191,20 @@ def quantile_difference(
     check_number(n_resamples, "n_resamples", ge=2, integer=True)
     check_number(level, "level", gt=0, lt=1)
     groups = [_values(control, "control"), _values(treatment, "treatment")]
-    effect = float(np.quantile(groups[1], q) - np.quantile(groups[0], q))
+    first, second = (float(np.quantile(group, q)) for group in groups)
     generators = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2)]
-    resampled = [
+    drawn = [
         _resampled_quantile(np.sort(group), q, n_resamples, rng)
         for group, rng in zip(groups, generators, strict=True)
     ]
-    resamples = resampled[1] - resampled[0]
-    if np.ptp(resamples) == 0:
-        return Bootstrap(effect, 0.0, np.nan, np.nan, np.nan, resamples)
+    if relative:
+        effect = second / first - 1 if first > 0 else np.nan
+        resamples = drawn[1] / np.where(drawn[0] > 0, drawn[0], np.nan) - 1
+    else:
+        effect, resamples = second - first, drawn[1] - drawn[0]
+    spread = np.ptp(resamples)
+    if not spread > 0:
+        return Bootstrap(effect, float(spread), np.nan, np.nan, np.nan, resamples)
     low, high = np.quantile(resamples, [(1 - level) / 2, (1 + level) / 2])
     p_value = _two_tails(resamples <= 0, resamples >= 0)
     se = float(resamples.std(ddof=1))

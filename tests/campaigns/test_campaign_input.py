@@ -53,7 +53,7 @@ def test_a_metric_is_checked_when_it_is_made():
     with pytest.raises(ParameterError, match="column is 3"):
         cs.Proportion(3)
     with pytest.raises(ParameterError, match="covariate is"):
-        cs.Mean("spend", covariate=["history"])
+        cs.Mean("spend", covariate=[])
 
 
 def test_segments_must_name_each_customer_once_and_assign_some():

@@ -1,0 +1,199 @@
+"""What metrics share: declarations, comparisons of estimates, and what is said about them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from custseg.campaigns._moments import Estimates, Moments
+from custseg.errors import ParameterError, check_number, check_option
+from custseg.stats import (
+    Difference,
+    Margins,
+    Posterior,
+    margin_test,
+    normal_posterior,
+    relative_difference,
+    welch,
+)
+
+RELATIVE = ("delta", "fieller")
+BETTER = ("higher", "lower")
+_SURE_CONTROL = 5
+_PER_COVARIATE = 20
+_SKEWED = 10
+FEW = 5
+
+
+class Comparison(NamedTuple):
+    """Treatment arms against control: every array is (G, A - 1)."""
+
+    control: np.ndarray
+    treatment: np.ndarray
+    difference: Difference
+    relative: Difference
+    margins: Margins | None = None
+
+
+def listed(covariate: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of covariates, however they were given."""
+    if covariate is None:
+        return ()
+    return (covariate,) if isinstance(covariate, str) else tuple(covariate)
+
+
+def check_columns_given(outcomes: Mapping[str, object], covariate: object) -> None:
+    """Refuse columns that are no names, repeated covariates, and covariates that are outcomes.
+
+    Raises
+    ------
+    ParameterError
+        Naming the parameter and what it must be.
+    """
+    for what, value in outcomes.items():
+        _check_name(value, what)
+    if covariate is None:
+        return
+    if not isinstance(covariate, str | list | tuple) or not covariate:
+        raise ParameterError(
+            f"covariate is {covariate!r}, but must be the name of a column, or a list of names."
+        )
+    names = listed(covariate)
+    for name in names:
+        _check_name(name, "covariate")
+        if name in outcomes.values():
+            raise ParameterError(
+                f"covariate is {name!r}, the outcome itself. Name a column that was known before "
+                "the campaign."
+            )
+        if names.count(name) > 1:
+            raise ParameterError(f"covariate names {name!r} twice. Name each column once.")
+
+
+def check_comparison(relative: str, margin: float | None, better: str) -> None:
+    """Refuse options of a comparison that do not exist.
+
+    Raises
+    ------
+    ParameterError
+        Naming the parameter and its options or bounds.
+    """
+    check_option(relative, "relative", RELATIVE)
+    check_option(better, "better", BETTER)
+    if margin is not None:
+        check_number(margin, "margin", gt=0)
+
+
+def by_welch(found: Estimates, *, relative: str, margin: float | None) -> Comparison:
+    """Compare estimates of independent arms by Welch's t."""
+    control, treatment = np.broadcast_arrays(found.value[:, :1], found.value[:, 1:])
+    a, b = found.variance[:, :1], found.variance[:, 1:]
+    df_a, df_b = found.df[:, :1], found.df[:, 1:]
+    difference = welch(control, treatment, a, b, df_a, df_b)
+    over = relative_difference(control, treatment, a, b, df_a, df_b, method=relative)
+    margins = None
+    if margin is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            df = (a + b) ** 2 / (a**2 / df_a + b**2 / df_b)
+        margins = margin_test(difference.effect, difference.se, margin, df)
+    return Comparison(control, treatment, difference, over, margins)
+
+
+def normal_beliefs(found: Estimates, *, better: str) -> Posterior:
+    """Return what estimates with normal errors say of every arm, under a flat prior."""
+    return normal_posterior(found.value, np.sqrt(found.variance), better=better)
+
+
+def pairs(
+    moments: Moments, slope: np.ndarray | None = None
+) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+    """Yield group, treatment arm and the outcomes of control and that arm, where both have two.
+
+    With `slope` (G, c), outcomes are moved to the covariate means of everybody in the group.
+    """
+    for g, arms in enumerate(moments.values or []):
+        moved = [rows[:, 0] for rows in arms]
+        if slope is not None and slope.shape[1]:
+            centre = np.concatenate(arms)[:, 1:].mean(axis=0)
+            moved = [rows[:, 0] - (rows[:, 1:] - centre) @ slope[g] for rows in arms]
+        for a in range(1, len(arms)):
+            if min(len(moved[0]), len(moved[a])) >= 2:
+                yield g, a, moved[0], moved[a]
+
+
+def gain_remarks(name: str, covariates: tuple[str, ...], found: Estimates) -> list[str]:
+    """Say how much of the variance the covariates take away from everybody."""
+    if not covariates:
+        return []
+    together = " and ".join(covariates)
+    if not found.explained >= 0:
+        return [f"{name}: {together} or the outcome does not vary: no adjustment."]
+    narrower = 1 - np.sqrt(1 - min(found.explained, 1))
+    worth = "next to nothing" if narrower < 0.01 else f"intervals {narrower:.0%} narrower"
+    taken = f"takes away {found.explained:.2%} of the variance within arms, {worth}"
+    return [f"{name}: adjusting for {together} {taken}."]
+
+
+def thin_remarks(name: str, covariates: tuple[str, ...], moments: Moments) -> list[str]:
+    """Say where there are too few customers to take so many slopes as known."""
+    smallest = np.where(moments.n > 0, moments.n, np.inf).min(axis=1)
+    least = _PER_COVARIATE * len(covariates)
+    return said_where(
+        moments,
+        smallest < least,
+        f"{name}: {{}} an arm has fewer than {least} customers, too few to take slopes as known: "
+        "intervals may cover less than 95%.",
+    )
+
+
+def skew_remarks(name: str, moments: Moments, found: Estimates, *, remedy: str) -> list[str]:
+    """Say where an outcome is too skewed for an interval by Student's t."""
+    with np.errstate(invalid="ignore"):
+        skewed = (moments.n < _SKEWED * found.skewness**2).any(axis=1)
+    return said_where(
+        moments,
+        skewed,
+        f"{name}: {{}} the outcome is very skewed for so few customers: intervals may cover less "
+        f"than 95%. {remedy}",
+    )
+
+
+def control_remarks(
+    name: str, moments: Moments, relative: str, control: np.ndarray, variance: np.ndarray
+) -> list[str]:
+    """Say where control is too near to 0 for the relative interval; both arrays are (G,)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        near = (np.abs(control) < _SURE_CONTROL * np.sqrt(variance)) & (control != 0)
+    words = {
+        "delta": "the interval of the relative effect is poor. Use relative='fieller'.",
+        "fieller": "the interval of the relative effect is wide or without end.",
+    }
+    return said_where(
+        moments,
+        near,
+        f"{name}: {{}} control is less than {_SURE_CONTROL} standard errors from 0: "
+        + words[relative],
+    )
+
+
+def few_expected(x_t: np.ndarray, n_t: np.ndarray, x_c: np.ndarray, n_c: np.ndarray) -> np.ndarray:
+    """Return where fewer than 5 successes or failures are expected in an arm (Cochran's rule)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = (x_t + x_c) / (n_t + n_c)
+        rare = np.minimum(pooled, 1 - pooled)
+        return np.asarray(rare * np.minimum(n_t, n_c) < FEW)
+
+
+def said_where(moments: Moments, groups: ArrayLike, words: str) -> list[str]:
+    """Return `words` with ``{}`` replaced by the groups that are marked, nothing if none is."""
+    names = [moments.groups[g] if moments.groups else str(g) for g in np.flatnonzero(groups)]
+    if not names:
+        return []
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return [words.format(f"in {shown}")]
+
+
+def _check_name(value: object, what: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise ParameterError(f"{what} is {value!r}, but must be the name of a column.")
