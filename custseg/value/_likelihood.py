@@ -1,6 +1,6 @@
 """Maximum likelihood of positive parameters by Newton's method, and what a failed fit means."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -21,8 +21,8 @@ LONGEST, SHORTEST = 2.0, 1e-10
 """The longest step and the shortest, in logs of parameters."""
 NEAR, EXACT = 1e-7, 1e-13
 """A step that gains less, as such or as a share of the log likelihood, is the last."""
-UNKNOWN = 300.0
-"""A standard error of a logarithm this large: the likelihood has no maximum in sight."""
+UNKNOWN, FAR = 300.0, 10.0
+"""A standard error of a logarithm, and a way from the start, that no maximum has."""
 
 
 @cache
@@ -51,7 +51,11 @@ class Maximum(NamedTuple):
 
 
 def maximize(
-    log_likelihood: Callable[[Vector], Terms], start: Mapping[str, float], *, what: str, hint: str
+    log_likelihood: Callable[[Vector], Terms],
+    starts: Sequence[Mapping[str, float]],
+    *,
+    what: str,
+    hint: str,
 ) -> Maximum:
     """Maximise a log likelihood over positive parameters, with its first and second derivatives.
 
@@ -59,8 +63,8 @@ def maximize(
     ----------
     log_likelihood
         Takes the parameters and returns the value, the gradient and the second derivatives.
-    start
-        Parameters to begin with, by name.
+    starts
+        Parameters to begin with, by name; the others are tried where the ones before lead nowhere.
     what
         The model, for the message.
     hint
@@ -72,7 +76,13 @@ def maximize(
         If a parameter runs to zero or infinity, or no maximum is found.
     """
     with blas().limit(limits=1, user_api="blas"):
-        return _climb(log_likelihood, start, what=what, hint=hint)
+        failures = []
+        for start in starts:
+            try:
+                return _climb(log_likelihood, start, what=what, hint=hint)
+            except ConvergenceError as failure:
+                failures.append(failure)
+    raise failures[0]
 
 
 def _climb(
@@ -96,11 +106,12 @@ def _climb(
             break
         at = at + step
         value, gradient, curvature = found
-        if near:
+        if near or np.abs(at - first).max() > FAR:
             break
     sizes, axes = np.linalg.eigh(-curvature)
-    if not near or not np.isfinite(value) or sizes[0] < UNKNOWN**-2:
-        moved = at - first
+    moved = at - first
+    lost = not np.isfinite(value) or sizes[0] < UNKNOWN**-2 or np.abs(moved).max() > FAR
+    if lost or not near:
         loose = int(np.abs(axes[:, 0] * moved).argmax())
         raise ConvergenceError(
             f"{what} finds no maximum of its likelihood: {names[loose]} runs to "

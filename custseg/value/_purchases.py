@@ -1,7 +1,7 @@
 """What all models of repeat purchases share: fit, chance of being active, purchases to come."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import ClassVar, Self
 
@@ -59,7 +59,7 @@ class PurchaseModel(ABC):
     n_customers_: int
 
     @abstractmethod
-    def _start(self, histories: Histories) -> dict[str, float]: ...
+    def _starts(self, histories: Histories) -> list[dict[str, float]]: ...
 
     @abstractmethod
     def _log_likelihood(self, params: Vector, histories: Histories) -> Terms: ...
@@ -102,13 +102,13 @@ class PurchaseModel(ABC):
                 f"no customer bought again: there is nothing for {type(self).__name__} to learn "
                 "from. Wait for repeat purchases, or count them in shorter units."
             )
-        return self.learn(histories, self._start(histories))
+        return self.learn(histories, self._starts(histories))
 
-    def learn(self, histories: Histories, start: Mapping[str, float]) -> Self:
+    def learn(self, histories: Histories, starts: Sequence[Mapping[str, float]]) -> Self:
         """Fit the model to histories from given parameters on."""
         found = maximize(
             lambda params: self._log_likelihood(params, histories),
-            start,
+            starts,
             what=type(self).__name__,
             hint=self._hint,
         )
@@ -229,7 +229,7 @@ class PurchaseModel(ABC):
 
     def refit(self, histories: Histories) -> Self:
         """Return another model, fitted to other customers from these parameters on."""
-        return copy(self).learn(histories, self.params_.to_dict())
+        return copy(self).learn(histories, [self.params_.to_dict()])
 
     def check_fitted(self) -> None:
         """Raise `DataError` unless the model is fitted."""

@@ -68,8 +68,11 @@ class BetaGeo(PurchaseModel):
     _chances: ClassVar[int] = 0
     """Occasions to leave beyond those after repeat purchases."""
 
-    def _start(self, histories: Histories) -> dict[str, float]:
-        return {"r": 0.5, "alpha": 0.5 / histories.mean_rate, "a": 1.0, "b": 2.0}
+    def _starts(self, histories: Histories) -> list[dict[str, float]]:
+        return [
+            {"r": r, "alpha": r / histories.mean_rate, "a": a, "b": b}
+            for r, a, b in ((0.5, 1.0, 2.0), (2.0, 0.5, 0.3), (0.2, 0.2, 1.0), (1.0, 1.0, 9.0))
+        ]
 
     def _log_likelihood(self, params: Vector, histories: Histories) -> Terms:
         r, alpha, a, b = params

@@ -93,7 +93,7 @@ class ShiftedBetaGeometric:
             )
         found = maximize(
             lambda params: _log_likelihood(params, periods, lost, ages.astype(float), left),
-            {"gamma": 1.0, "delta": 2.0},
+            [{"gamma": 1.0, "delta": 2.0}, {"gamma": 0.2, "delta": 0.5}],
             what="ShiftedBetaGeometric",
             hint=(
                 "Give more periods: with one the two parameters cannot be told apart. If the "

@@ -1,6 +1,6 @@
 """The gamma-gamma model: what a customer spends per purchase, shrunk towards what all spend."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -103,7 +103,8 @@ class GammaGamma:
         (frequency, money), of = distinct(x[used], spend[used])
         customers = np.bincount(of).astype(float)
         mean = float(customers @ money / customers.sum())
-        self.learn(frequency, money, customers, {"p": 2.0, "q": 3.0, "v": mean})
+        starts = [{"p": p, "q": 3.0, "v": 2 * mean / p} for p in (2.0, 20.0, 0.3)]
+        self.learn(frequency, money, customers, starts)
         self.n_customers_ = int(used.sum())
         varied = min(np.ptp(x[used]), np.ptp(spend[used])) > 0
         self.correlation_ = float(np.corrcoef(x[used], spend[used])[0, 1]) if varied else np.nan
@@ -111,12 +112,16 @@ class GammaGamma:
         return self
 
     def learn(
-        self, frequency: Vector, money: Vector, customers: Vector, start: Mapping[str, float]
+        self,
+        frequency: Vector,
+        money: Vector,
+        customers: Vector,
+        starts: Sequence[Mapping[str, float]],
     ) -> Self:
         """Fit the model to numbers of customers by frequency and mean spend."""
         found = maximize(
             lambda params: _log_likelihood(params, frequency, money, customers),
-            start,
+            starts,
             what="GammaGamma",
             hint=(
                 "If all customers spend about the same, take the mean spend of all instead. "

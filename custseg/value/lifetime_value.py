@@ -246,7 +246,7 @@ def _weighted_spend(
 
     def expected(weights: Vector) -> Vector:
         counts = np.bincount(of, weights[used], minlength=len(mean)).astype(float)
-        again = GammaGamma().learn(frequency, mean, counts, spend.params_.to_dict())
+        again = GammaGamma().learn(frequency, mean, counts, [spend.params_.to_dict()])
         return again.expected_spend(customers).to_numpy()
 
     return expected

@@ -71,9 +71,12 @@ class ParetoNBD(PurchaseModel):
         "try BetaGeo, or more customers and a longer observation."
     )
 
-    def _start(self, histories: Histories) -> dict[str, float]:
+    def _starts(self, histories: Histories) -> list[dict[str, float]]:
         age = float(histories.customers @ histories.age / histories.customers.sum())
-        return {"r": 0.5, "alpha": 0.5 / histories.mean_rate, "s": 0.5, "beta": age / 2}
+        return [
+            {"r": r, "alpha": r / histories.mean_rate, "s": s, "beta": age * stay}
+            for r, s, stay in ((0.5, 0.5, 0.5), (2.0, 0.3, 0.05), (0.2, 1.0, 1.0), (1.0, 3.0, 3.0))
+        ]
 
     def _log_likelihood(self, params: Vector, histories: Histories) -> Terms:
         r, alpha, s, beta = params
