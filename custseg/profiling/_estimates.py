@@ -82,7 +82,9 @@ def medians(sample: Sample, level: float) -> Triple:
     ranks are sums of weights, of as many equal ones as the weights are worth. NaN where a segment
     is too small for any two values to hold the median this surely.
     """
-    order = np.lexsort((sample.x, sample.codes))
+    order = np.argsort(sample.x)
+    codes = sample.codes.astype(np.min_scalar_type(sample.k))
+    order = order[np.argsort(codes[order], kind="stable")]
     ends = np.cumsum(np.bincount(sample.codes, minlength=sample.k))
     found = np.full((3, sample.k), np.nan)
     for segment, rows in enumerate(np.split(order, ends[:-1])):
@@ -127,7 +129,11 @@ def _number_distances(sample: Sample, found: Moments, level: float) -> tuple[Tri
     mean, sd = float(whole.mean[0]), float(whole.sd[0])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = (sample.x - mean) / sd
-        powers = np.stack([sample.sums(sample.w**2 * z**j) for j in range(5)], axis=1)
+        term, sums = sample.w**2, []
+        for _ in range(5):
+            sums.append(sample.sums(term))
+            term = term * z
+        powers = np.stack(sums, axis=1)
         part, d = found.weight / sample.w.sum(), (found.mean - mean) / sd
         free = np.where(found.n > 1, found.equal - 1, np.nan)
         scale = np.sqrt(found.equal / free) / sample.w.sum()

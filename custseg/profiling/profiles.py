@@ -248,7 +248,7 @@ def profile(
     labels, told = align_segments(segments, customers.index)
     kept = labels.notna().to_numpy()
     order = _by_id(customers.index[kept])
-    codes = labels[kept].cat.codes.to_numpy()[order]
+    codes = labels[kept].cat.codes.to_numpy(dtype=np.intp)[order]
     frame = customers.loc[kept].iloc[order]
     kinds, unsure = read_kinds(frame, roles, dictionary)
     counts, weighted = read_weights(weights, customers, frame.index)
@@ -315,11 +315,16 @@ def _overall(measures: list[Measure], weights: np.ndarray) -> pd.DataFrame:
         sd = np.sqrt(mean * (1 - mean)) if measure.is_share else sd
         sd = 0.0 if x.min() == x.max() else sd
         indexed = bool(mean > 0 and x.min() >= 0)
-        median = np.nan if measure.is_share else float(medians(sample, 0.5)[0][0])
+        median = np.nan if measure.is_share else _median(sample)
         head = (measure.variable, measure.level, measure.role, measure.is_share)
         rows.append((*head, len(x), mean, sd, median, indexed))
     columns = ["variable", "level", "role", "is_share", "n", "value", "sd", "median", "indexed"]
     return pd.DataFrame(rows, columns=columns).set_index(["variable", "level"])
+
+
+def _median(sample: Sample) -> float:
+    plain = np.ptp(sample.w) == 0
+    return float(np.median(sample.x) if plain else medians(sample, 0.5)[0][0])
 
 
 def _table(
