@@ -146,7 +146,7 @@ def lifetime_value(
     Examples
     --------
     >>> import custseg as cs
-    >>> shop = cs.datasets.load_shop()
+    >>> shop = cs.datasets.make_shop(300, random_state=0)
     >>> tx = cs.Transactions(
     ...     shop.transactions, customer_id="customer_id", timestamp="timestamp", amount="amount"
     ... ).clean()
@@ -161,8 +161,8 @@ def lifetime_value(
     >>> worth.to_frame()[["probability_alive", "purchases", "spend", "value"]].head(2).round(2)
                  probability_alive  purchases   spend    value
     customer_id
-    C0000001                  0.94       3.64  149.69   544.79
-    C0000002                  0.97      11.53  105.85  1220.34
+    C0000001                  0.98      13.92  123.72  1721.85
+    C0000003                  0.90       6.54  133.49   872.93
     """
     if not isinstance(purchases, PurchaseModel):
         raise ParameterError(
