@@ -144,12 +144,16 @@ def _number(name: str, values: pd.Series) -> Column:
 
 def _again(values: pd.Series, column: Column) -> Column:
     """Return new values of a column that was read before."""
-    if column.levels and not types.is_numeric_dtype(values):
-        codes = pd.Index(column.levels).get_indexer(pd.Index(values.astype(object)))
+    numeric = types.is_numeric_dtype(values)
+    if column.kind != "number" and not (numeric and column.levels == YES_NO):
+        codes = pd.Index(column.levels, dtype=object).get_indexer(pd.Index(values.astype(object)))
         return column._replace(values=np.where(codes < 0, np.nan, codes))
-    if not types.is_numeric_dtype(values):
+    if not numeric:
         raise DataError(
             f"the column {column.name!r} was a number when the questions were learned, and is now "
             f"of type {values.dtype}: convert it with pandas.to_numeric."
         )
-    return column._replace(values=values.to_numpy(dtype=float, na_value=np.nan))
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    if column.levels:
+        numbers = np.where(np.isin(numbers, (0.0, 1.0)), numbers, np.nan)
+    return column._replace(values=numbers)

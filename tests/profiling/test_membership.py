@@ -148,6 +148,30 @@ def test_the_typing_tool_adds_the_points_that_it_shows():
     assert tool.assign(nobody.assign(channel="never seen"))["answered"].tolist() == [0]
 
 
+def test_the_typing_tool_reads_levels_of_any_type_again():
+    rng = np.random.default_rng(8)
+    n = 300
+    truth = rng.integers(3, size=n)
+    customers = pd.DataFrame(
+        {
+            "plan": pd.Categorical(10 * truth, [0, 10, 20], ordered=True),
+            "vip": truth == 2,
+            "kind": pd.Series(truth).map({0: "a", 1: "b", 2: None}),
+        }
+    )
+    tool = describe_membership(customers, truth, columns=["plan"]).typing_tool
+    plain = pd.DataFrame({"plan": [0, 10, 20, 15]})
+    placed = tool.assign(plain)
+    assert placed["segment"].tolist()[:3] == ["0", "1", "2"]
+    assert placed["answered"].tolist() == [1, 1, 1, 0]
+    tool = describe_membership(customers, truth, columns=["vip"]).typing_tool
+    said = ([True, False], [1, 7], pd.array([True, None], dtype="boolean"), ["yes", "maybe"])
+    answers = [tool.assign(pd.DataFrame({"vip": vip}))["answered"].tolist() for vip in said]
+    assert answers == [[1, 1], [1, 0], [1, 0], [1, 0]]
+    tool = describe_membership(customers, truth, columns=["kind"]).typing_tool
+    assert tool.assign(pd.DataFrame({"kind": ["a", None]}))["answered"].tolist() == [1, 0]
+
+
 def test_points_are_where_the_penalised_likelihood_is_flat():
     rng = np.random.default_rng(4)
     n, k = 500, 3
