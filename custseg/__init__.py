@@ -24,14 +24,18 @@ _NAMESPACES = (
 )
 
 _NAMES = {
+    "ActionPlan": "campaigns",
     "Audit": "audit",
     "Brief": "brief",
+    "CampaignDesign": "campaigns",
     "CampaignTest": "campaigns",
     "Customers": "tables",
     "CustsegError": "errors",
     "Experiment": "tables",
     "Mean": "campaigns",
     "Proportion": "campaigns",
+    "Quantile": "campaigns",
+    "Ratio": "campaigns",
     "SegmentationModel": "clustering",
     "Survey": "tables",
     "Touchpoints": "tables",

@@ -10,8 +10,9 @@ import pandas as pd
 
 from custseg._engine import collect, to_lazy
 from custseg.campaigns._cells import ALL, name_labels
+from custseg.campaigns._moments import Moments
 from custseg.campaigns.effects import CampaignTest
-from custseg.campaigns.metrics import Metric, Moments
+from custseg.campaigns.metrics import Metric
 from custseg.errors import DataError, check_columns
 
 _WHERE = "the history"
@@ -33,10 +34,13 @@ class History:
         return [ALL, *self.segments]
 
     def numbers(self, metric: Metric) -> tuple[np.ndarray, np.ndarray]:
-        """Return the columns of a metric where all are known, and which customers these are."""
+        """Return the columns of a metric where all are known, capped, and who these are."""
         columns = self.values[list(metric.columns)].to_numpy()
         known = ~np.isnan(columns).any(axis=1)
-        return columns[known], known
+        columns = columns[known]
+        if metric.winsorize is not None:
+            columns[:, 0] = np.minimum(columns[:, 0], np.quantile(columns[:, 0], metric.winsorize))
+        return columns, known
 
 
 def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()) -> History:
@@ -91,26 +95,74 @@ def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()
     return History(values, names, segment, stratum_codes(rows, strata))
 
 
-def cell_moments(columns: np.ndarray, cell: np.ndarray, n_cells: int) -> Moments:
-    """Return the moments of columns (N, p) by cell; cells below 0 are left out.
+def grid_moments(
+    columns: np.ndarray,
+    segment: np.ndarray,
+    arm: np.ndarray,
+    shape: tuple[int, int],
+    metric: Metric,
+) -> Moments:
+    """Return the moments of many campaigns on the same customers.
 
-    The result has the cells in the place of groups and one arm, (n_cells, 1).
+    Parameters
+    ----------
+    columns
+        What the metric reads, (N, p).
+    segment
+        Positions of segments, (N,), -1 for none.
+    arm
+        Positions of arms by campaign, (B, N), -1 for none.
+    shape
+        Number of segments and of arms.
+    metric
+        Says whether it needs the rows themselves.
+
+    Returns
+    -------
+    Moments
+        Groups are everybody, then each segment, of the first campaign, then of the next.
     """
-    inside = cell >= 0
-    columns, cell = columns[inside], cell[inside]
-    shift = columns.mean(axis=0)
-    columns = columns - shift
-    n = np.bincount(cell, minlength=n_cells).astype(float)
+    (n_segments, n_arms), repeats = shape, len(arm)
+    column = np.where(segment < 0, n_segments, segment) * n_arms + arm
+    cells = (n_segments + 1) * n_arms
+    where = np.where(arm < 0, repeats * cells, column + cells * np.arange(repeats)[:, None]).ravel()
+    centred = columns - columns.mean(axis=0)
+
+    def total(values: np.ndarray) -> np.ndarray:
+        found = np.bincount(where, np.tile(values, repeats), repeats * cells + 1)[:-1]
+        found = found.reshape(repeats, n_segments + 1, n_arms)
+        everybody = found.sum(axis=1, keepdims=True)
+        return np.concatenate([everybody, found[:, :-1]], axis=1).reshape(-1, n_arms)
+
     p = columns.shape[1]
-    sums = np.stack([np.bincount(cell, columns[:, i], n_cells) for i in range(p)], axis=1)
-    cross = np.empty((n_cells, p, p))
+    n = total(np.ones(len(columns)))
+    sums = np.stack([total(centred[:, i]) for i in range(p)], axis=-1)
+    cross = np.empty((*sums.shape, p))
     with np.errstate(divide="ignore", invalid="ignore"):
         for i in range(p):
             for j in range(i + 1):
-                total = np.bincount(cell, columns[:, i] * columns[:, j], n_cells)
-                cross[:, i, j] = cross[:, j, i] = total - sums[:, i] * sums[:, j] / n
-        mean = shift + sums / n[:, None]
-    return Moments(n[:, None], mean[:, None], cross[:, None])
+                products = total(centred[:, i] * centred[:, j])
+                cross[..., i, j] = products - sums[..., i] * sums[..., j] / n
+                cross[..., j, i] = cross[..., i, j]
+        mean = columns.mean(axis=0) + sums / n[..., None]
+    moments = Moments(n, mean, cross)
+    return (
+        moments._replace(values=_rows(columns, segment, arm, shape))
+        if metric.reads_rows
+        else moments
+    )
+
+
+def _rows(
+    columns: np.ndarray, segment: np.ndarray, arm: np.ndarray, shape: tuple[int, int]
+) -> list[list[np.ndarray]]:
+    """Return the rows of each group and arm of every campaign."""
+    groups = [np.ones(len(segment), dtype=bool), *(segment == s for s in range(shape[0]))]
+    return [
+        [columns[group & (campaign == a)] for a in range(shape[1])]
+        for campaign in arm
+        for group in groups
+    ]
 
 
 def stratum_codes(rows: pd.DataFrame, strata: Sequence[str]) -> np.ndarray:

@@ -6,9 +6,10 @@ from math import isclose
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from custseg.errors import ParameterError, check_number
+from custseg.errors import DataError, ParameterError, check_columns, check_number
 
 
 def checked_shares(arms: Any, name: str) -> dict[Any, float]:
@@ -32,6 +33,41 @@ def checked_shares(arms: Any, name: str) -> dict[Any, float]:
     if not isclose(total, 1, abs_tol=1e-9):
         raise ParameterError(f"the shares in {name} add up to {total:g}, but must add up to 1.")
     return dict(arms)
+
+
+def customer_rows(customers: Any) -> tuple[pd.Index, pd.DataFrame]:
+    """Return the ids, one per customer, and the other columns.
+
+    Parameters
+    ----------
+    customers
+        A frame with one row per customer, whose index or column is ``customer_id``; a Series on
+        these ids; or a list of them.
+
+    Raises
+    ------
+    ColumnError
+        If a frame has no ``customer_id``.
+    DataError
+        If a customer is missing or comes twice, or there are none.
+    """
+    if isinstance(customers, pd.DataFrame):
+        rows = customers
+        if rows.index.name != "customer_id":
+            check_columns(rows.columns, ["customer_id"], where="the customers")
+            rows = rows.set_index("customer_id")
+    else:
+        ids = customers.index if isinstance(customers, pd.Series) else customers
+        rows = pd.DataFrame(index=pd.Index(ids, name="customer_id"))
+    if rows.empty and not len(rows.index):
+        raise DataError("there are no customers.")
+    repeated, missing = int(rows.index.duplicated().sum()), int(rows.index.isna().sum())
+    if repeated or missing:
+        raise DataError(
+            f"customer_id holds {repeated:,} repeated and {missing:,} missing values. Keep one row "
+            "per customer."
+        )
+    return rows.index, rows
 
 
 def hash_uniform(ids: Sequence[Any], key: str) -> NDArray[np.float64]:
@@ -75,7 +111,10 @@ def by_threshold(u: np.ndarray, shares: Sequence[float]) -> NDArray[np.int64]:
 
 
 def within_strata(
-    u: np.ndarray, strata: np.ndarray, shares: Sequence[float], starts: Sequence[float]
+    u: np.ndarray,
+    strata: np.ndarray,
+    shares: Sequence[float],
+    starts: Sequence[float] | np.ndarray,
 ) -> NDArray[np.int64]:
     """Return arms whose sizes are the planned shares, rounded, in every stratum and in all.
 

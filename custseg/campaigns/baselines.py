@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from custseg.campaigns._history import History, cell_moments, read_history
+from custseg.campaigns._history import History, grid_moments, read_history
+from custseg.campaigns._moments import Moments
 from custseg.campaigns.effects import CampaignTest
-from custseg.campaigns.metrics import Metric, Moments
+from custseg.campaigns.metrics import Mean, Metric
 from custseg.results import Result, format_number
 
 
@@ -115,52 +116,70 @@ def baselines(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()) -
 def _metric_table(name: str, metric: Metric, rows: History) -> pd.DataFrame:
     columns, known = rows.numbers(metric)
     segment, stratum = rows.segment[known], rows.stratum[known]
-    groups = [np.zeros(len(columns), dtype=int), segment]
-    counts = [1, len(rows.segments)]
-    records = []
-    for cell, n_cells in zip(groups, counts, strict=True):
-        if not n_cells:
-            continue
-        moments = cell_moments(columns, cell, n_cells)
-        within, n_strata = _within_strata(columns, cell, n_cells, stratum)
-        plain = _without_covariates(metric)
-        baseline, raw = _level(plain, _part(moments, metric, plain))
-        adjusted = _level(metric, moments)[1]
-        scale = (moments.n[:, 0] - 1) / np.maximum(moments.n[:, 0] - n_strata, 1)
-        inner = _level(metric, moments._replace(cross=within))[1] * scale
-        if metric.binary:  # its spread is that of 0 and 1, whatever lies between strata
-            inner = within[:, 0, 0, 0] / np.maximum(moments.n[:, 0] - n_strata, 1)
-            total = moments.cross[:, 0, 0, 0] / (moments.n[:, 0] - 1)
-            inner = inner * adjusted / total
-        with np.errstate(divide="ignore", invalid="ignore"):
-            records.append(
-                pd.DataFrame(
-                    {
-                        "n": moments.n[:, 0].astype(int),
-                        "share": moments.n[:, 0] / len(columns),
-                        "baseline": baseline,
-                        "sd": np.sqrt(raw),
-                        "r_squared": np.clip(np.nan_to_num(1 - adjusted / raw), 0, 1),
-                        "balanced": np.clip(np.nan_to_num(1 - inner / adjusted), 0, 1),
-                        "skewness": [
-                            _skewness(columns[cell == group, 0]) for group in range(n_cells)
-                        ],
-                    }
-                )
-            )
-    table = pd.concat(records, ignore_index=True)
-    table.insert(0, "metric", pd.Series([name] * len(table), dtype=str))
-    table.insert(1, "segment", pd.Series(rows.groups, dtype=str))
-    table.insert(2, "binary", metric.binary)
-    return table
+    once = np.zeros((1, len(columns)), dtype=int)
+    moments = grid_moments(columns, segment, once, (len(rows.segments), 1), metric)
+    plain = _without_covariates(metric)
+    baseline, raw = _level(plain, _part(moments, metric, plain))
+    adjusted = _level(metric, moments)[1]
+    n, between = moments.n[:, 0], _between(metric, columns, moments, segment, stratum)
+    groups = [np.ones(len(columns), dtype=bool)]
+    groups += [segment == position for position in range(len(rows.segments))]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r_squared = np.clip(np.nan_to_num(1 - adjusted / raw), 0, 1)
+    return pd.DataFrame(
+        {
+            "metric": pd.Series([name] * len(n), dtype=str),
+            "segment": pd.Series(rows.groups, dtype=str),
+            "binary": metric.binary,
+            "n": n.astype(int),
+            "share": n / len(columns),
+            "baseline": baseline,
+            "sd": np.sqrt(raw),
+            "r_squared": r_squared,
+            "balanced": between,
+            "skewness": [_skewness(columns[group, 0]) for group in groups],
+        }
+    )
 
 
 def _level(metric: Metric, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
     """Return level and variance per customer, from the comparison of a group with its twin."""
-    twins = Moments(*(np.repeat(x, 2, axis=1) for x in moments))
+    n, mean, cross = (np.repeat(part, 2, axis=1) for part in moments[:3])
+    twins = Moments(n, mean, cross)
+    if moments.values is not None:
+        twins = twins._replace(values=[group * 2 for group in moments.values])
     compared = metric.compare(twins)
     variance = compared.difference.se[:, 0] ** 2 * moments.n[:, 0] / 2
     return compared.control[:, 0], variance
+
+
+def _between(
+    metric: Metric,
+    columns: np.ndarray,
+    moments: Moments,
+    segment: np.ndarray,
+    stratum: np.ndarray,
+) -> np.ndarray:
+    """Return the share of the adjusted variance that lies between strata, by group."""
+    n_strata, n_segments = int(stratum.max()) + 1, len(moments.n) - 1
+    if n_strata == 1 or metric.reads_rows:
+        return np.zeros(n_segments + 1)
+    once, p = np.zeros((1, len(columns)), dtype=int), columns.shape[1]
+    inner = np.where(segment < 0, n_segments, segment) * n_strata + stratum
+    within, n_cells = [], []
+    for cell, groups in ((stratum, 1), (inner, n_segments + 1)):
+        fine = grid_moments(columns, cell, once, (groups * n_strata, 1), metric)
+        parts = np.nan_to_num(fine.cross[1:]).reshape(groups, n_strata, 1, p, p)
+        within.append(parts.sum(axis=1))
+        n_cells.append((fine.n[1:] > 0).reshape(groups, n_strata).sum(axis=1))
+    cross = np.concatenate(within)[: n_segments + 1]
+    left = moments.n[:, 0] - np.concatenate(n_cells)[: n_segments + 1]
+    # the spread of a share follows from the share: compare it as the mean of 0 and 1
+    measured = Mean(metric.columns[0]) if metric.binary and p == 1 else metric
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kept = _level(measured, moments._replace(cross=cross))[1] * (moments.n[:, 0] - 1) / left
+        share = 1 - kept / _level(measured, moments)[1]
+    return np.clip(np.nan_to_num(np.where(left > 0, share, 0)), 0, 1)
 
 
 def _without_covariates(metric: Metric) -> Metric:
@@ -172,19 +191,6 @@ def _without_covariates(metric: Metric) -> Metric:
 def _part(moments: Moments, metric: Metric, plain: Metric) -> Moments:
     kept = [metric.columns.index(column) for column in plain.columns]
     return Moments(moments.n, moments.mean[..., kept], moments.cross[..., kept, :][..., kept])
-
-
-def _within_strata(
-    columns: np.ndarray, cell: np.ndarray, n_cells: int, stratum: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return cross-products around the means of strata by cell, and the strata that each has."""
-    n_strata = int(stratum.max()) + 1
-    fine = cell_moments(
-        columns, np.where(cell < 0, -1, cell * n_strata + stratum), n_cells * n_strata
-    )
-    p = columns.shape[1]
-    cross = np.nan_to_num(fine.cross).reshape(n_cells, n_strata, 1, p, p).sum(axis=1)
-    return cross, (fine.n.reshape(n_cells, n_strata) > 0).sum(axis=1)
 
 
 def _skewness(values: np.ndarray) -> float:
