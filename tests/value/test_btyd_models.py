@@ -7,7 +7,7 @@ from scipy import integrate, special, stats
 
 import custseg as cs
 from custseg.errors import ColumnError, ConvergenceError, DataError, ParameterError
-from custseg.value import BetaGeo, GammaGamma, ModifiedBetaGeo, ParetoNBD
+from custseg.value import BetaGeo, GammaGamma, ModifiedBetaGeo, ParetoNBD, btyd_summary
 from custseg.value._histories import read_histories
 
 MODELS = [BetaGeo, ModifiedBetaGeo, ParetoNBD]
@@ -283,6 +283,25 @@ def test_customers_count_as_often_as_they_stand_in_the_table(kind):
         for i in range(len(summary))
     ]
     assert sum(rows) == pytest.approx(model.log_likelihood_, rel=1e-12)
+
+
+def test_who_left_the_shop_is_told_as_often_as_is_true(shop):
+    """The shop's customers leave at any time, as the Pareto/NBD model has it."""
+    tx = cs.Transactions(shop.transactions, customer_id="customer_id", timestamp="timestamp")
+    summary = btyd_summary(tx.clean(), unit="W")
+    left = shop.truth.set_index("customer_id")["dropout"].reindex(summary.index)
+    active = (left.isna() | (left > pd.Timestamp(summary.attrs["as_of"]))).to_numpy()
+    chance = ParetoNBD().fit(summary).probability_alive(summary).to_numpy()
+    fifth = np.argsort(np.argsort(chance, kind="stable")) * 5 // len(chance)
+    said = np.bincount(fifth, chance) / np.bincount(fifth)
+    true = np.bincount(fifth, active) / np.bincount(fifth)
+    assert abs(said - true).max() < 0.05
+    assert said.max() - said.min() > 0.9
+    pairs = stats.mannwhitneyu(chance[active], chance[~active]).statistic
+    assert pairs / active.sum() / (~active).sum() > 0.93
+    once = (summary["frequency"] == 0).to_numpy()
+    assert (BetaGeo().fit(summary).probability_alive(summary)[once] == 1).all()
+    assert active[once].mean() < 0.5
 
 
 # --------------------------------------------------------------------------------- what is refused
