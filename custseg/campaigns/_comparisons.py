@@ -1,11 +1,15 @@
 """Several arms against one control: the law of the test statistics and what is rejected of them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, stats
+
+from custseg.campaigns._comparing import few_expected
+from custseg.stats import fisher
 
 ALTERNATIVES = ("two-sided", "greater", "less")
 CORRECTIONS = ("holm", "bonferroni", "dunnett", "none")
@@ -106,51 +110,68 @@ def critical_values(setting: Setting, found: Law) -> np.ndarray:
     """Return the critical values by number of hypotheses left (1 to k) and arm, (k, k)."""
     k = len(found.df)
     if setting.correction == "dunnett":
-        return np.full((k, k), dunnett_critical(found, setting.alpha, setting.alternative))
+        shared = tuple(found.shared.tolist())
+        value = dunnett_critical(shared, found.df_all, setting.alpha, setting.alternative)
+        return np.full((k, k), value)
     left = {"none": np.ones(k), "bonferroni": np.full(k, k), "holm": np.arange(1, k + 1)}
     return stats.t.isf(setting.tail / left[setting.correction][:, None], found.df)
 
 
-def dunnett_critical(found: Law, alpha: float, alternative: str) -> float:
+@lru_cache(maxsize=256)
+def dunnett_critical(shared: tuple[float, ...], df: float, alpha: float, alternative: str) -> float:
     """Return the value that the largest of k statistics exceeds with chance alpha without effects.
+
+    Parameters
+    ----------
+    shared
+        The square roots of the correlations that the control group makes, by arm.
+    df
+        Degrees of freedom of the spread, estimated from all arms.
+    alpha, alternative
+        As in `sample_size`.
 
     References
     ----------
     Dunnett, C. W. (1955), A multiple comparison procedure for comparing several treatments with a
     control, JASA 50, 1096-1121.
     """
-    k = len(found.df)
-    null = found._replace(centre=np.zeros(k), scale=np.ones(k))
+    k = len(shared)
+    null = Law(np.zeros(k), np.ones(k), np.full(k, df), df, np.array(shared))
 
     def excess(c: float) -> float:
         outside, weights = _outside(null, np.full((1, k), c), alternative)
         return 1 - float(np.prod(1 - outside[0], axis=0) @ weights) - alpha
 
     tail = alpha / 2 if alternative == "two-sided" else alpha
-    single, bound = stats.t.isf([tail, tail / k / 2], found.df_all)
+    single, bound = stats.t.isf([tail, tail / k / 2], df)
     return float(optimize.brentq(excess, min(single, 0) - 1, bound + 1, xtol=1e-10))
 
 
 def exact_power(n: np.ndarray, p: np.ndarray, critical: float, setting: Setting) -> float:
-    """Return the power of the score test of two proportions, every outcome counted by its chance.
+    """Return the power of the test of two proportions, every outcome counted by its chance.
 
     Parameters
     ----------
     n, p
         Size and true proportion of control and arm, (2,).
     critical
-        The critical value.
+        The critical value of the score test. Two-sided, Fisher's exact test takes its place where
+        few successes or failures are expected, as in `Proportion`.
     setting
         For the side of the alternative.
     """
     low, high = stats.binom.ppf([[1e-13], [1 - 1e-13]], n, p)
-    x, y = np.arange(low[0], high[0] + 1)[:, None], np.arange(low[1], high[1] + 1)[None]
+    x, y = np.meshgrid(*(np.arange(low[a], high[a] + 1) for a in (0, 1)), indexing="ij")
     pooled = (x + y) / n.sum()
     error = np.sqrt(pooled * (1 - pooled) * (1 / n[0] + 1 / n[1]))
-    z = np.divide(
-        setting.sign * (y / n[1] - x / n[0]), error, out=np.zeros(error.shape), where=error > 0
-    )
-    rejected = (np.abs(z) if setting.alternative == "two-sided" else z) >= critical
+    z = setting.sign * (y / n[1] - x / n[0])
+    z = np.divide(z, error, out=np.zeros(error.shape), where=error > 0)
+    rejected = z >= critical
+    if setting.alternative == "two-sided":
+        few = few_expected(y, n[1], x, n[0]) & (error > 0)
+        level = 2 * stats.norm.sf(critical) * (1 + 1e-12)
+        rejected = np.abs(z) >= critical
+        rejected[few] = fisher(y[few], n[1], x[few], n[0]) <= level
     chance = stats.binom.pmf(x, n[0], p[0]) * stats.binom.pmf(y, n[1], p[1])
     return float(chance[rejected].sum())
 
@@ -175,14 +196,7 @@ def _outside(found: Law, critical: np.ndarray, alternative: str) -> tuple[np.nda
     They are (m, k, Q) for the Q nodes of a quadrature over the control group and the spread; given
     these the arms are independent.
     """
-    z, weights = np.polynomial.hermite_e.hermegauss(48)
-    weights, spread = weights / np.sqrt(2 * np.pi), np.ones(1)
-    if found.df_all < _MANY:
-        at, share = np.polynomial.hermite_e.hermegauss(16)
-        chi_square = stats.chi2.ppf(stats.norm.cdf(at), found.df_all)
-        spread = np.sqrt(chi_square / found.df_all)
-        weights = np.outer(share / np.sqrt(2 * np.pi), weights).ravel()
-    z, spread = np.tile(z, len(spread)), np.repeat(spread, len(z))
+    z, spread, weights = _nodes(found.df_all)
     own = found.scale * np.sqrt(1 - found.shared**2)
     centre = found.centre[:, None] + (found.scale * found.shared)[:, None] * z
     bound = critical[:, :, None] * spread
@@ -193,6 +207,18 @@ def _outside(found: Law, critical: np.ndarray, alternative: str) -> tuple[np.nda
         if alternative == "two-sided":
             beyond += stats.norm.cdf((-bound - centre) / own[:, None])
     return beyond, weights
+
+
+@lru_cache(maxsize=64)
+def _nodes(df: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return nodes for the control group and the relative error of the spread, and weights."""
+    z, weights = np.polynomial.hermite_e.hermegauss(48)
+    weights, spread = weights / np.sqrt(2 * np.pi), np.ones(1)
+    if df < _MANY:
+        at, share = np.polynomial.hermite_e.hermegauss(16)
+        spread = np.sqrt(stats.chi2.ppf(stats.norm.cdf(at), df) / df)
+        weights = np.outer(share / np.sqrt(2 * np.pi), weights).ravel()
+    return np.tile(z, len(spread)), np.repeat(spread, len(z)), weights
 
 
 def _holm_all(setting: Setting, found: Law) -> float:

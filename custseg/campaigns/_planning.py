@@ -204,8 +204,9 @@ def remarks(question: Question, n: np.ndarray, effect: np.ndarray) -> list[str]:
                 for arm in range(1, len(n))
             ]
             notes.append(
-                f"{where}: with fewer than {_FEW} expected conversions in an arm the numbers are "
-                f"rough; counted outcome by outcome, the power is {format_number(min(exact))}."
+                f"{where}: fewer than {_FEW} successes or failures are expected in an arm, and the "
+                "numbers are rough. Counted outcome by outcome, with Fisher's test where it "
+                f"applies, the power is {format_number(min(exact))}."
             )
     if setting.correction == "holm" and len(effect) > MOST_HOLM_ARMS:
         notes.append(

@@ -68,7 +68,11 @@ def power_curves(
     ax.set_xlabel("customers in all arms (of the segment), log scale")
     ax.set_ylabel("power")
     ax.set_title(_plain(metric), loc="left")
-    ax.legend(frameon=False, title="effect in", loc="upper left", bbox_to_anchor=(1, 1))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    if segments:
+        ax.legend(frameon=False, title="effect in", loc="upper left", bbox_to_anchor=(1, 1))
+    else:
+        ax.text(0.5, 0.5, "no possible effect would be found", ha="center", transform=ax.transAxes)
     sns.despine(ax=ax)
     return ax
 
