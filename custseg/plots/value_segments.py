@@ -11,7 +11,7 @@ from custseg.errors import ParameterError, check_option
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from custseg.value.retention import Retention
+    from custseg.value.cohorts import Retention
 
 UNITS = {"D": "days", "W": "weeks", "M": "months", "Q": "quarters", "Y": "years"}
 _MOST_NUMBERS = 400

@@ -3,21 +3,22 @@
 from custseg.value.beta_geo import BetaGeo, ModifiedBetaGeo
 from custseg.value.btyd import btyd_summary
 from custseg.value.budget import Allocation, allocate_budget
+from custseg.value.cohorts import Retention, retention
 from custseg.value.contracts import ShiftedBetaGeometric
 from custseg.value.demand import SegmentDemand, segment_demand
 from custseg.value.drivers import KeyDrivers, key_drivers
 from custseg.value.gamma_gamma import GammaGamma
 from custseg.value.holdout import Holdout, btyd_holdout
+from custseg.value.kaplan_meier import Survival, churn_by_silence, survival
 from custseg.value.lifetime_value import LifetimeValue, lifetime_value
+from custseg.value.mix_and_rate import ScoreChange, score_change
 from custseg.value.needs import NeedsGap, needs_gap
 from custseg.value.pareto_nbd import ParetoNBD
-from custseg.value.price_meter import PriceMeter, price_meter
 from custseg.value.prices import PriceSensitivity, price_sensitivity
 from custseg.value.response import ResponseCurves, response_curves
-from custseg.value.retention import Retention, retention
-from custseg.value.satisfaction import Satisfaction, satisfaction
-from custseg.value.score_change import ScoreChange, score_change
+from custseg.value.satisfaction_scores import Satisfaction, satisfaction
 from custseg.value.segment_value import SegmentValue, segment_value
+from custseg.value.van_westendorp import PriceMeter, price_meter
 
 __all__ = [
     "Allocation",
@@ -38,9 +39,11 @@ __all__ = [
     "SegmentDemand",
     "SegmentValue",
     "ShiftedBetaGeometric",
+    "Survival",
     "allocate_budget",
     "btyd_holdout",
     "btyd_summary",
+    "churn_by_silence",
     "key_drivers",
     "lifetime_value",
     "needs_gap",
@@ -52,4 +55,5 @@ __all__ = [
     "score_change",
     "segment_demand",
     "segment_value",
+    "survival",
 ]

@@ -11,7 +11,7 @@ from custseg.errors import DataError, check_columns, check_number, check_option
 from custseg.results import Result
 from custseg.value._answers import SCORES, read_scores, read_weights
 from custseg.value._segments import ALL, by_id, match_segments, name_segments
-from custseg.value.satisfaction import make_scorers, point_values
+from custseg.value.satisfaction_scores import make_scorers, point_values
 
 PARTS = ("mix", "rate", "change")
 
