@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from custseg.profiling._clusterings import Clustering
-from custseg.profiling._reference import References, as_large, shape_within
+from custseg.profiling._reference import References, as_large
+from custseg.profiling._variation import variation
 
 SURE = 0.01
 FEW_VALUES, HEAP = 20, 0.1
@@ -34,16 +35,16 @@ def check_normality(clustering: Clustering, references: References) -> pd.DataFr
         where there is none.
     """
     matrix = clustering.matrix
-    skewness, kurtosis = shape_within(matrix, clustering.codes)
+    observed = variation(matrix, clustering.codes)
     counts = [np.unique(column, return_counts=True)[1] for column in matrix.T]
     table = pd.DataFrame(
         {
             "distinct": [len(count) for count in counts],
             "heap": [count.max() / len(matrix) for count in counts],
-            "skewness": skewness,
-            "kurtosis": kurtosis,
-            "p_skewness": as_large(np.abs(skewness), np.abs(references.skewness)),
-            "p_kurtosis": as_large(kurtosis, references.kurtosis),
+            "skewness": observed.skewness,
+            "kurtosis": observed.kurtosis,
+            "p_skewness": as_large(np.abs(observed.skewness), np.abs(references.skewness)),
+            "p_kurtosis": as_large(observed.kurtosis, references.kurtosis),
         },
         index=pd.Index(clustering.columns, name="variable"),
     )

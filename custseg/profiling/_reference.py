@@ -1,13 +1,16 @@
 """What segments look like where there are none: null tables, clustered as the customers were."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import stats
 
 from custseg.errors import DataError
-from custseg.profiling._clusterings import Codes, Matrix, cluster
-from custseg.profiling._variation import Variation, Vector, residuals_of, variation
+from custseg.profiling._clusterings import Matrix, cluster
+from custseg.profiling._variation import Variation, Vector, variation
+
+Maker: TypeAlias = Callable[[np.random.Generator], Matrix]
 
 
 class References(NamedTuple):
@@ -47,10 +50,10 @@ def draw_references(
     DataError
         If the clusterer fails on null tables.
     """
+    make = NULL_TABLES[null](matrix)
     found: list[Variation] = []
-    shapes = []
     for table in range(n_draws):
-        made = NULL_TABLES[null](matrix, rng)
+        made = make(rng)
         try:
             codes = cluster(clusterer, made)
         except (ValueError, ArithmeticError, IndexError) as error:
@@ -59,25 +62,14 @@ def draw_references(
                 "algorithm, or a number of segments, that works on customers without groups too."
             ) from error
         found.append(variation(made, codes))
-        shapes.append(shape_within(made, codes))
-    skewness, kurtosis = (np.array(part) for part in zip(*shapes, strict=True))
     rank = min(len(one.within) for one in found)
     return References(
         np.array([one.eta2 for one in found]),
-        skewness,
-        kurtosis,
+        np.array([one.skewness for one in found]),
+        np.array([one.kurtosis for one in found]),
         np.array([one.within[:rank] for one in found]),
         np.array([one.wilks for one in found]),
     )
-
-
-def shape_within(matrix: Matrix, codes: Codes) -> tuple[Vector, Vector]:
-    """Return skewness and excess kurtosis of each column inside segments."""
-    residuals = residuals_of(matrix, codes)
-    square = (residuals**2).mean(axis=0)
-    square[square <= 1e-24 * matrix.var(axis=0)] = np.nan
-    skewness = (residuals**3).mean(axis=0) / square**1.5
-    return skewness, (residuals**4).mean(axis=0) / square**2 - 3
 
 
 def as_large(observed: Vector, draws: Matrix) -> Vector:
@@ -86,16 +78,16 @@ def as_large(observed: Vector, draws: Matrix) -> Vector:
     return np.asarray((1 + beyond) / (1 + len(draws)))
 
 
-def _normal(matrix: Matrix, rng: np.random.Generator) -> Matrix:
-    whole = variation(matrix, np.zeros(len(matrix), dtype=np.intp))
-    rank = whole.directions.shape[1]
-    return np.asarray(
-        matrix.mean(axis=0) + rng.standard_normal((len(matrix), rank)) @ whole.directions.T
-    )
+def _normal(matrix: Matrix) -> Maker:
+    """Return what draws from a normal cloud with the same means and covariances."""
+    mean = matrix.mean(axis=0)
+    root = variation(matrix, np.zeros(len(matrix), dtype=np.intp)).directions
+    size = (len(matrix), root.shape[1])
+    return lambda rng: mean + rng.standard_normal(size) @ root.T
 
 
-def _copula(matrix: Matrix, rng: np.random.Generator) -> Matrix:
-    """Return the values of every column, in the order of normal scores that correlate alike.
+def _copula(matrix: Matrix) -> Maker:
+    """Return what deals the values of every column out to normal scores that correlate alike.
 
     Ties weaken the correlation of scores, of both columns by its own factor, so it is divided by
     these factors first.
@@ -110,10 +102,16 @@ def _copula(matrix: Matrix, rng: np.random.Generator) -> Matrix:
     latent = np.clip(unit.T @ unit / n / np.outer(factors, factors), -1, 1)
     np.fill_diagonal(latent, 1)
     values, vectors = np.linalg.eigh(latent)
-    drawn = rng.standard_normal((n, d)) @ (vectors * np.sqrt(np.clip(values, 0, None))).T
-    made = np.empty_like(matrix)
-    np.put_along_axis(made, np.argsort(drawn, axis=0), np.sort(matrix, axis=0), axis=0)
-    return made
+    root = vectors * np.sqrt(np.clip(values, 0, None))
+    ordered = np.sort(matrix, axis=0)
+
+    def draw(rng: np.random.Generator) -> Matrix:
+        made = np.empty_like(matrix)
+        places = np.argsort(rng.standard_normal((n, d)) @ root.T, axis=0)
+        np.put_along_axis(made, places, ordered, axis=0)
+        return made
+
+    return draw
 
 
 NULL_TABLES = {"normal": _normal, "copula": _copula}

@@ -12,14 +12,17 @@ Vector = NDArray[np.float64]
 
 
 class Variation(NamedTuple):
-    """Covariance of customers, and the part of it that lies within segments.
+    """Covariance of customers, the part of it within segments, and the shape of what is there.
 
-    ``eta2`` is the share between segments of each column; ``within`` (rising) and ``directions``
-    say the same of uncorrelated directions: ``directions`` (columns x rank) times its transpose is
-    the covariance, and a direction's share within segments is its ``within``.
+    By column: ``eta2``, the share between segments; ``skewness`` and excess ``kurtosis`` within
+    them. ``within`` (rising) and ``directions`` say how uncorrelated directions divide:
+    ``directions`` (columns x rank) times its transpose is the covariance, and a direction's share
+    within segments is its ``within``.
     """
 
     eta2: Vector
+    skewness: Vector
+    kurtosis: Vector
     within: Vector
     directions: Matrix
 
@@ -41,19 +44,24 @@ def variation(matrix: Matrix, codes: Codes) -> Variation:
     """
     n = len(matrix)
     centred = matrix - matrix.mean(axis=0)
-    residuals = residuals_of(matrix, codes)
+    residuals = _residuals(centred, codes)
     total, inside = (part.T @ part / (n - 1) for part in (centred, residuals))
     values, vectors = np.linalg.eigh(total)
     kept = values > max(values.max(), 0) * 1e-10
     root = vectors[:, kept] * np.sqrt(values[kept])
     whiten = vectors[:, kept] / np.sqrt(values[kept])
     within, turn = np.linalg.eigh(whiten.T @ inside @ whiten)
-    spread = np.diag(total)
-    eta2 = np.where(spread > 0, 1 - np.diag(inside) / np.where(spread > 0, spread, 1), np.nan)
-    return Variation(eta2, np.clip(within, 0, 1), root @ turn)
+    spread, own = np.diag(total).copy(), np.diag(inside) * (n - 1) / n
+    spread[spread <= 0] = np.nan
+    own = np.where(own > 1e-24 * spread, own, np.nan)
+    square = residuals * residuals
+    skewness = (square * residuals).mean(axis=0) / own**1.5
+    kurtosis = (square * square).mean(axis=0) / own**2 - 3
+    eta2 = 1 - np.diag(inside) / spread
+    return Variation(eta2, skewness, kurtosis, np.clip(within, 0, 1), root @ turn)
 
 
-def residuals_of(matrix: Matrix, codes: Codes) -> Matrix:
+def _residuals(matrix: Matrix, codes: Codes) -> Matrix:
     """Return customers minus the mean of their segment."""
     shifted = codes - codes.min()
     size = np.bincount(shifted)
