@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from custseg._engine import beside, collect, one_if
-from custseg.campaigns._moments import Moments
+from custseg.campaigns._moments import Moments, merged
 from custseg.campaigns.metrics import Metric
 from custseg.errors import DataError, check_columns, check_option
 
@@ -59,7 +59,7 @@ class Cells:
 
     `frame` has a row per cell: `group` and `arm` are positions, the group of customers in no
     segment comes after the last segment. `rows`, where a metric needs them, has a row per customer
-    with the same positions. `shifts` and `caps` belong to inner columns.
+    with the same positions. `caps` belong to inner columns.
     """
 
     frame: pd.DataFrame
@@ -67,7 +67,6 @@ class Cells:
     arms: list[Any]
     rows_in: int
     roles: Roles
-    shifts: dict[str, float]
     caps: dict[str, float]
     rows: pd.DataFrame
 
@@ -81,47 +80,60 @@ class Cells:
     def moments(self, m: int, metric: Metric) -> Moments:
         """Return the moments of the metric at position `m`."""
         names = self.roles.inner(metric)
-        p = range(len(names))
-        n = self.total(f"n_{m}")
-        sums = np.stack([self.total(f"s_{m}_{i}") for i in p], axis=-1)
-        constant = np.zeros(sums.shape, dtype=bool)
-        cross = np.empty((*sums.shape, len(p)))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            away = sums / n[..., None]
-            mean = np.array([self.shifts[name] for name in names]) + away
-            for i in (i for i in p if names[i] not in self.roles.binary):
-                # a constant column has exactly its value as mean and no spread
-                low = self.total(f"lo_{m}_{i}", np.fmin, np.nan)
-                constant[..., i] = low == self.total(f"hi_{m}_{i}", np.fmax, np.nan)
-                mean[..., i] = np.where(constant[..., i], low, mean[..., i])
-            for i, j in multisets(p, 2):
-                products = self.total(f"q_{m}_{i}_{j}")
-                cross[..., i, j] = products - sums[..., i] * away[..., j]
-                cross[..., j, i] = cross[..., i, j]
-        cross = np.where(constant[..., :, None] | constant[..., None, :], 0.0, cross)
+        cells = self._central(m, metric, names)
+        group, arm = self.frame["group"].to_numpy(), self.frame["arm"].to_numpy()
+        shape = len(self.segments) + 1, len(self.arms)
+        grids = [np.full((*shape, *part.shape[1:]), np.nan) for part in cells]
+        grids[0][:] = 0
+        inside = group < len(self.segments)
+        for grid, part in zip(grids, cells, strict=True):
+            grid[group[inside] + 1, arm[inside]] = part[inside]
+        for a in range(len(self.arms)):
+            everybody = merged(*(part[arm == a] for part in cells))
+            for grid, part in zip(grids, everybody, strict=True):
+                grid[0, a] = part
+        n, mean, cross, third = grids
+        constant, value = self._constant(m, names)
         cap = self.caps.get(names[0])
         return Moments(
             n,
-            mean,
-            cross,
-            third=self._third(m, metric.third, n, away) if metric.third else None,
+            np.where(constant, value, mean),
+            np.where(constant[..., :, None] | constant[..., None, :], 0.0, cross),
+            third=third if metric.third else None,
             groups=(ALL, *self.segments),
             values=self._values(names) if metric.reads_rows else None,
             capped=None if cap is None else (cap, int(self.frame[f"over_{m}"].sum())),
         )
 
-    def _third(self, m: int, k: int, n: np.ndarray, away: np.ndarray) -> np.ndarray:
-        """Return sums of products of three deviations from the mean, (G, A, k, k, k)."""
-        third = np.empty((*n.shape, k, k, k))
-        a = np.moveaxis(away, -1, 0)
-        q = {pair: self.total(f"q_{m}_{pair[0]}_{pair[1]}") for pair in multisets(range(k), 2)}
+    def _central(self, m: int, metric: Metric, names: Sequence[str]) -> list[np.ndarray]:
+        """Return size, means and sums of products of two and three deviations, by cell."""
+        p, k = range(len(names)), metric.third
+        n = self._column(f"n_{m}")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            away = np.stack([self._column(f"s_{m}_{i}") for i in p], axis=-1) / n[:, None]
+        mean = np.stack([self._column(f"shift_{v}") for v in names], axis=-1) + away
+        cross, third = np.empty((*mean.shape, len(p))), np.empty((len(n), k, k, k))
+        for i, j in multisets(p, 2):
+            cross[:, i, j] = self._column(f"q_{m}_{i}_{j}") - n * away[:, i] * away[:, j]
+            cross[:, j, i] = cross[:, i, j]
+        a = away.T
         for i, j, h in multisets(range(k), 3):
-            raw = self.total(f"t_{m}_{i}_{j}_{h}")
-            central = raw - a[i] * q[j, h] - a[j] * q[i, h] - a[h] * q[i, j]
-            central += 2 * n * a[i] * a[j] * a[h]
+            central = self._column(f"t_{m}_{i}_{j}_{h}") - n * a[i] * a[j] * a[h]
+            central -= a[i] * cross[:, j, h] + a[j] * cross[:, i, h] + a[h] * cross[:, i, j]
             for x, y, z in permutations((i, j, h)):
-                third[..., x, y, z] = central
-        return third
+                third[:, x, y, z] = central
+        return [n, mean, cross, third]
+
+    def _constant(self, m: int, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return where a column has one value only, and which: no rounding shall vary it."""
+        low, high = (
+            np.stack([self.total(f"{end}_{m}_{i}", f, np.nan) for i in range(len(names))], axis=-1)
+            for end, f in (("lo", np.fmin), ("hi", np.fmax))
+        )
+        return low == high, low
+
+    def _column(self, name: str) -> np.ndarray:
+        return self.frame[name].fillna(0).to_numpy(dtype=float)
 
     def _values(self, names: Sequence[str]) -> list[list[np.ndarray]]:
         """Return the complete rows of each group and arm, (n, p), in an order of their own."""
@@ -166,10 +178,9 @@ def read_cells(data: nw.LazyFrame, roles: Roles, control: Any, planned: Sequence
     sums = _sums(base, roles, shifts, caps)
     _check_values(base, roles, sums)
     arms = _order_arms(sums, roles.arm, control, planned)
-    far = _far_means(sums, roles, shifts)
+    far = _misjudged(sums, roles)
     if far:
-        shifts = shifts | far
-        sums = _sums(base, roles, shifts, caps)
+        sums = _sums(base, roles, {v: x for v, x in shifts.items() if v not in far}, caps)
     rows_in = int(sums["rows"].sum())
     sums = sums[sums["arm"].notna()].reset_index(drop=True)
     labels = _labels(sums, roles.segments)
@@ -180,7 +191,7 @@ def read_cells(data: nw.LazyFrame, roles: Roles, control: Any, planned: Sequence
     sums["position"] = [arms.index(arm) for arm in sums["arm"].tolist()]
     rows = _rows(base, roles, sums)
     sums["arm"] = sums.pop("position")
-    return Cells(sums, list(labels.cat.categories), arms, rows_in, roles, shifts, caps, rows)
+    return Cells(sums, list(labels.cat.categories), arms, rows_in, roles, caps, rows)
 
 
 def _select(data: nw.LazyFrame, roles: Roles) -> nw.LazyFrame:
@@ -281,17 +292,15 @@ def _first_shifts(base: nw.LazyFrame, roles: Roles) -> dict[str, float]:
     return shifts
 
 
-def _far_means(sums: pd.DataFrame, roles: Roles, shifts: Mapping[str, float]) -> dict[str, float]:
-    """Return the means of columns that the first rows misjudged by many standard deviations."""
-    far = {}
+def _misjudged(sums: pd.DataFrame, roles: Roles) -> set[str]:
+    """Return the columns that the first rows misjudged by many standard deviations of a cell."""
+    far = set()
     for m, metric in enumerate(roles.metrics.values()):
         for i, name in enumerate(roles.inner(metric)):
             n, total, squares = sums[f"n_{m}"], sums[f"s_{m}_{i}"], sums[f"q_{m}_{i}_{i}"]
-            away = total**2 / n.where(n > 0)
-            if name not in roles.binary:
-                lost = squares - away < _KEPT_DIGITS * squares
-                if (lost & (sums[f"lo_{m}_{i}"] < sums[f"hi_{m}_{i}"])).any():
-                    far[name] = float(shifts[name] + total.sum() / n.sum())
+            lost = squares - total**2 / n.where(n > 0) < _KEPT_DIGITS * squares
+            if (lost & (sums[f"lo_{m}_{i}"] < sums[f"hi_{m}_{i}"])).any():
+                far.add(name)
     return far
 
 
@@ -341,12 +350,19 @@ def _sums(
     """Return sums by segment and arm, also of rows that name no arm, in one group-by.
 
     Per metric m and its columns i <= j <= h: complete rows (n), sums of shifted values (s), of
-    their products (q, t), and extremes (lo, hi).
+    their products (q, t), and extremes (lo, hi). A column without a shift gets the mean of each
+    cell, which is a window over all rows.
     """
+    keys = ["arm"] if roles.segments is None else ["segment", "arm"]
+    base = base.with_columns(
+        (nw.lit(shifts[v]) if v in shifts else nw.col(v).mean().over(*keys)).alias(f"shift_{v}")
+        for v in roles.numbers.values()
+    )
     steps: list[list[nw.Expr]] = [[], [], [], []]
     aggregates = [nw.len().alias("rows")]
     for v in roles.numbers.values():
         aggregates += [nw.col(v).count().alias(f"count_{v}"), nw.col(f"infinite_{v}").sum()]
+        aggregates.append(nw.col(f"shift_{v}").max())
     aggregates += [nw.col(f"odd_{v}").sum() for v in roles.binary]
     for m, metric in enumerate(roles.metrics.values()):
         names = roles.inner(metric)
@@ -361,11 +377,10 @@ def _sums(
         for i in p:
             raw, shifted = f"r_{m}_{i}", f"s_{m}_{i}"
             steps[0].append(nw.when(complete).then(nw.col(names[i])).alias(raw))
-            steps[1].append((nw.col(raw) - shifts[names[i]]).alias(shifted))
+            steps[1].append((nw.col(raw) - nw.col(f"shift_{names[i]}")).alias(shifted))
             aggregates.append(nw.col(shifted).sum())
-            if names[i] not in roles.binary:
-                aggregates.append(nw.col(raw).min().alias(f"lo_{m}_{i}"))
-                aggregates.append(nw.col(raw).max().alias(f"hi_{m}_{i}"))
+            aggregates.append(nw.col(raw).min().alias(f"lo_{m}_{i}"))
+            aggregates.append(nw.col(raw).max().alias(f"hi_{m}_{i}"))
         for i, j in multisets(p, 2):
             product, name = nw.col(f"s_{m}_{i}") * nw.col(f"s_{m}_{j}"), f"q_{m}_{i}_{j}"
             steps[2].append(product.alias(name))
@@ -376,7 +391,6 @@ def _sums(
             aggregates.append(nw.col(name).sum())
     for step in steps:
         base = base.with_columns(*step) if step else base
-    keys = ["arm"] if roles.segments is None else ["segment", "arm"]
     return collect(base.group_by(*keys).agg(*aggregates))
 
 

@@ -24,6 +24,27 @@ class Moments(NamedTuple):
     capped: tuple[float, int] | None = None
 
 
+def merged(
+    n: np.ndarray, mean: np.ndarray, cross: np.ndarray, third: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the moments of several cells together, from those of each (cells on the first axis).
+
+    Deviations from the common mean are added to those from the mean of each cell, so that no large
+    numbers are subtracted (Chan, Golub and LeVeque, 1983).
+    """
+    known = n > 0
+    n, mean, cross, third = n[known], mean[known], cross[known], third[known]
+    size = n.sum()
+    together = n @ mean / size if size else np.full(mean.shape[1], np.nan)
+    d = mean - together
+    k = third.shape[-1]
+    e, within = d[:, :k], cross[:, :k, :k]
+    outer = np.einsum("c,ci,cj,ch->ijh", n, e, e, e) + third.sum(axis=0)
+    for letters in ("ci,cjh->ijh", "cj,cih->ijh", "ch,cij->ijh"):
+        outer += np.einsum(letters, e, within)
+    return size, together, cross.sum(axis=0) + np.einsum("c,ci,cj->ij", n, d, d), outer
+
+
 class Estimates(NamedTuple):
     """Adjusted estimates of every arm in every group."""
 

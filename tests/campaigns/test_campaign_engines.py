@@ -23,6 +23,7 @@ def sent():
             "visit": rng.random(n) < 0.2,
             "spend": pd.Series(history * rng.random(n)).mask(rng.random(n) < 0.05),
             "history": history,
+            "orders": rng.poisson(2, n),
         }
     )
 
@@ -37,6 +38,9 @@ def test_declared(request, sent):
             "visit": cs.Proportion("visit"),
             "spend": cs.Mean("spend", covariate="history"),
             "money": cs.Mean("spend"),
+            "capped": cs.Mean("spend", covariate=["history", "orders"], winsorize=0.9),
+            "value": cs.Ratio("spend", "orders", covariate="history", margin=1.0),
+            "median": cs.Quantile("spend", 0.6),
         },
         segments="region" if request.param == "column" else by_customer,
         customer_id="customer",
@@ -105,15 +109,29 @@ SOURCES = [
 @pytest.mark.filterwarnings("ignore:The 'future.infer_string' option")
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
 def test_every_engine_gives_the_same_numbers(source, sent, test_declared, tmp_path):
-    want = test_declared.analyze(sent)
-    found = test_declared.analyze(source(sent, tmp_path))
+    same_numbers(test_declared.analyze(source(sent, tmp_path)), test_declared.analyze(sent))
+
+
+# what pyspark asks of pandas is deprecated in pandas 3
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+def test_spark_gives_the_same_numbers(spark, sent, test_declared):
+    rows = pytest.importorskip("pyarrow").Table.from_pandas(sent)
+    found = test_declared.analyze(spark.createDataFrame(rows).repartition(3))
+    same_numbers(found, test_declared.analyze(sent))
+
+
+def same_numbers(found, want):
     pd.testing.assert_frame_equal(found.to_frame(), want.to_frame(), rtol=1e-10, atol=1e-13)
+    pd.testing.assert_frame_equal(found.margins, want.margins, rtol=1e-9, atol=1e-13)
+    pd.testing.assert_frame_equal(found.posterior, want.posterior, rtol=1e-8, atol=1e-13)
     pd.testing.assert_frame_equal(found.account, want.account)
     pd.testing.assert_frame_equal(found.srm.by_segment, want.srm.by_segment)
     assert found.notes == want.notes
 
 
-def test_the_data_are_grouped_once_after_a_look_at_the_first_rows(sent, monkeypatch):
+@pytest.fixture
+def reads(monkeypatch):
+    """How many rows came back each time that the engine was asked."""
     from custseg.campaigns import _cells
 
     seen = []
@@ -125,6 +143,59 @@ def test_the_data_are_grouped_once_after_a_look_at_the_first_rows(sent, monkeypa
 
     collect = _cells.collect
     monkeypatch.setattr(_cells, "collect", spy)
+    return seen
+
+
+def test_the_data_are_grouped_once_after_a_look_at_the_first_rows(sent, reads):
     metrics = {f"m{i}": cs.Mean("spend", covariate="history") for i in range(5)}
     cs.CampaignTest(arm="mail", control="none", metrics=metrics, segments="region").analyze(sent)
-    assert seen == [1_000, 16]  # 4 regions (one missing) x 4 arms (one missing)
+    assert reads == [1_000, 16]  # 4 regions (one missing) x 4 arms (one missing)
+
+
+def test_what_else_is_read_is_read_where_it_is_needed(sent, reads):
+    metrics = {"a": cs.Quantile("spend"), "b": cs.Mean("spend", winsorize=0.9)}
+    test = cs.CampaignTest(arm="mail", control="none", metrics=metrics, customer_id="customer")
+    test.analyze(sent)
+    in_arms = sent["mail"].notna().sum()
+    assert reads == [1, 1, 1_000, 4, in_arms]  # repeats, the cap, first rows, sums, the rows
+
+
+def by_numpy(frame):
+    """Effect, standard error and skewness of the arms, from deviations from their own means."""
+    arms = [frame.loc[frame["mail"] == arm, "spend"].to_numpy() for arm in ("none", "offer")]
+    away = [arm - arm.mean() for arm in arms]
+    return arms[1].mean() - arms[0].mean(), np.sqrt(
+        sum((a @ a) / (len(a) - 1) / len(a) for a in away)
+    )
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9, -1e12])
+def test_a_large_offset_costs_no_digits(sent, reads, offset):
+    rng = np.random.default_rng(4)
+    noise = rng.integers(0, 1_000, len(sent)) / 64  # sums of these are exact beside 1e9
+    frame = sent.assign(spend=noise + offset)
+    test = cs.CampaignTest(arm="mail", control="none", metrics={"spend": cs.Mean("spend")})
+    row = test.analyze(frame).to_frame().iloc[0]
+    effect, se = by_numpy(frame.assign(spend=noise))
+    assert row["effect"] == pytest.approx(effect, rel=1e-9, abs=abs(offset) * 3e-16)
+    assert row["se"] == pytest.approx(se, rel=1e-9)
+    assert len(reads) == 2
+
+
+def test_first_rows_unlike_the_rest_cost_a_second_reading_and_no_digits(sent, reads):
+    rng = np.random.default_rng(5)
+    noise = rng.integers(0, 1_000, len(sent)) / 64
+    first = np.arange(len(sent)) < 1_000
+    region = np.where(first, "north", np.where(np.arange(len(sent)) % 2, "south", "west"))
+    frame = sent.assign(spend=np.where(first, noise, noise + 1e9), region=region)
+    test = cs.CampaignTest(
+        arm="mail", control="none", metrics={"spend": cs.Mean("spend")}, segments="region"
+    )
+    rows = test.analyze(frame).to_frame().set_index(["segment", "arm"])
+    for region in ("south", "west"):
+        part = frame[frame["region"] == region]
+        effect, se = by_numpy(part.assign(spend=part["spend"] - 1e9))
+        row = rows.loc[(region, "offer")]
+        assert row["effect"] == pytest.approx(effect, abs=3e-7)  # the means have ten digits
+        assert row["se"] == pytest.approx(se, rel=1e-7)
+    assert reads == [1_000, 12, 12]
