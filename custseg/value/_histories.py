@@ -132,6 +132,7 @@ def _check(values: dict[str, Vector], summary: pd.DataFrame) -> None:
         "a frequency that is no whole number": x % 1 != 0,
         "a recency above T, the age of the customer": recency > age,
         "a recency above 0 without a repeat purchase (frequency 0)": (x == 0) & (recency > 0),
+        "repeat purchases but a T of 0": (x > 0) & (age == 0),
     }
     for fault, where in faults.items():
         if where.any():

@@ -11,6 +11,7 @@ from custseg.value._likelihood import Terms, rising
 from custseg.value._purchases import PurchaseModel
 
 Vector = NDArray[np.float64]
+LARGE, TERMS, EXACT = 60, 1_000, 1e-17
 
 
 class BetaGeo(PurchaseModel):
@@ -144,9 +145,29 @@ class BetaGeo(PurchaseModel):
 
     def _rate(self, frequency: Vector, age: Vector, later: Vector) -> Vector:
         r, alpha, a, b = self.params_
-        k, so_far = r + frequency, alpha + age
-        met = a + b + frequency + self._chances
-        return k / so_far * hyp2f1(k + 1, a, met, -later / so_far)
+        so_far, met = alpha + age, a + b + self._chances
+        grown = 1 + later / so_far
+        fewer = _hypergeometric(a, met - r - 1, met + frequency, 1 - 1 / grown)
+        return (r + frequency) / so_far * grown**-a * fewer
+
+
+def _hypergeometric(a: float, b: float, c: Vector, z: Vector) -> Vector:
+    """Return 2F1(a, b; c; z) for z from 0 to 1; by its series where c is large.
+
+    There SciPy's is not a number, and the series is short.
+    """
+    few = c < LARGE
+    found = np.ones_like(c)
+    found[few] = hyp2f1(a, b, c[few], z[few])
+    c, z = c[~few], z[~few]
+    term = total = np.ones_like(c)
+    for n in range(TERMS):
+        term = term * (a + n) * (b + n) / (c + n) * z / (n + 1)
+        total = total + term
+        if (np.abs(term) <= EXACT * np.abs(total)).all():
+            break
+    found[~few] = total
+    return found
 
 
 class ModifiedBetaGeo(BetaGeo):

@@ -193,6 +193,24 @@ def test_beta_geo_equals_the_published_formula():
         np.testing.assert_allclose(model.expected_purchases(t, HISTORIES), want, rtol=1e-9)
 
 
+@pytest.mark.parametrize("x", [10, 59, 61, 400, 3_000])
+@pytest.mark.parametrize("later", [0.01, 20.0, 300.0, 30_000.0])
+@pytest.mark.parametrize("kind", [BetaGeo, ModifiedBetaGeo])
+def test_the_rate_of_very_frequent_buyers_is_the_integral_over_their_chances(kind, x, later):
+    model = with_params(kind, (0.6, 5.0, 0.9, 3.0))
+    r, alpha, a, b = model.params_
+    z, stayed = later / (alpha + 52), b + x + (kind is ModifiedBetaGeo)
+
+    def density(log_chance):
+        bought = -(r + x + 1) * np.log1p(np.exp(log_chance) * z)
+        return np.exp(stats.beta.logpdf(np.exp(log_chance), a, stayed) + log_chance + bought)
+
+    peak = np.log(a / (stayed + (r + x) * z))
+    want = integrate.quad(density, peak - 50, min(peak + 8, 0), epsrel=1e-11, points=[peak])[0]
+    found = model._rate(np.array([float(x)]), np.array([52.0]), np.array([later]))
+    assert found[0] == pytest.approx((r + x) / (alpha + 52) * want, rel=1e-9)
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_purchases_of_new_customers_are_those_of_an_empty_history(kind):
     model = with_params(kind, PLANTED[kind][0])
@@ -319,6 +337,7 @@ def frame(**columns):
         (frame().drop(columns="T"), ColumnError, r"no column 'T'.*btyd_summary.*rfm\(\)"),
         (frame(recency=[0, 20, 36]), DataError, r"1 of 3.*'cid'.*recency above T.*btyd_summary"),
         (frame(recency=[3, 20, 30]), DataError, "'ann'.*without a repeat purchase"),
+        (frame(recency=0, T=[40, 0, 35]), DataError, "'bob'.*repeat purchases but a T of 0"),
         (frame(frequency=[0, 2.5, 5]), DataError, "'bob'.*no whole number"),
         (frame(T=[40, np.nan, 35]), DataError, "'bob'.*missing or infinite"),
         (frame(frequency=[0, 2, -5]), DataError, "'cid'.*below 0"),
