@@ -35,7 +35,8 @@ SAID = {
     ("reference", "normal"): "the reference is one normal cloud with the same covariances. A flat "
     "cloud, in which every place is equally full, would count as groups.",
     ("reference", "copula"): "the reference keeps the distribution of every column and the "
-    "correlation of normal scores: groups along a single column are not seen.",
+    "correlation of normal scores: groups along a single column are not seen, and a dependence "
+    "between columns that is not of this form, such as a curved one, counts as groups.",
     ("selective", "normal"): "assumed: customers are normal about the means of their groups. A "
     "p-value counts only places at which the clusterer finds the very same two segments, so "
     "that single customers near a border can make it large.",
@@ -89,17 +90,18 @@ class HonestDifferences(Result):
 
     def summary(self) -> str:
         """Return which variables differ, at 5% after Holm's adjustment, and which are open."""
+        single = self._table[self._table["variable"] != ALL]
+        unanswered = dict.fromkeys(single.loc[single["p_value"].isna(), "variable"])
+        if len(unanswered) == single["variable"].nunique():
+            return f"by {self.method}, no answer for any variable: see the notes."
         parts = []
         for segments, rows in self._table.groupby("segments", sort=False):
             who = "the segments" if segments == ALL else segments
-            joint, single = rows["variable"] == ALL, rows["variable"] != ALL
-            differ = rows.loc[single & (rows["p_holm"] <= 0.05), "variable"]
+            differ = rows.loc[(rows["variable"] != ALL) & (rows["p_holm"] <= 0.05), "variable"]
             words = f"differ on {', '.join(differ)}" if len(differ) else "differ on no variable"
-            together = rows.loc[joint, "p_holm"].iloc[0]
+            together = rows.loc[rows["variable"] == ALL, "p_holm"].iloc[0]
             told = "" if np.isnan(together) else f" ({_p(together)} for all together)"
             parts.append(f"{who} {words}{told}")
-        single = self._table[self._table["variable"] != ALL]
-        unanswered = dict.fromkeys(single.loc[single["p_value"].isna(), "variable"])
         left = f"; no answer for {', '.join(unanswered)}" if unanswered else ""
         return f"by {self.method}, {'; '.join(parts)}{left}."
 
