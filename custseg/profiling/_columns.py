@@ -41,33 +41,33 @@ class Column(NamedTuple):
         return str(self.levels[int(value)]) if self.levels else f"{value:g}"
 
 
-def column_names(customers: pd.DataFrame, columns: Sequence[str] | None) -> list[str]:
+def column_names(customers: pd.DataFrame, variables: Sequence[str] | None) -> list[str]:
     """Return the columns to use: those named, or all but dates and identifiers."""
-    if isinstance(columns, str):
-        raise ParameterError(f"columns is {columns!r}, but must be a list: [{columns!r}].")
-    if columns is not None:
-        names = list(columns)
+    if isinstance(variables, str):
+        raise ParameterError(f"variables is {variables!r}, but must be a list: [{variables!r}].")
+    if variables is not None:
+        names = list(variables)
         check_columns(list(customers.columns), names, where="the customer table")
         twice = [name for name in names if names.count(name) > 1]
         if twice or not names:
             raise ParameterError(
-                f"columns names {twice[0]!r} more than once: keep one."
+                f"variables names {twice[0]!r} more than once: keep one."
                 if twice
-                else "columns is empty, but must name at least one column."
+                else "variables is empty, but must name at least one column."
             )
         return names
-    names = [
-        name
-        for name in customers.columns
-        if types.is_numeric_dtype(customers[name])
-        or isinstance(customers[name].dtype, pd.CategoricalDtype)
-        or (types.is_string_dtype(customers[name]) and customers[name].nunique() <= MAX_LEVELS)
-    ]
+    names = [name for name in customers.columns if _can_be_read(customers[name])]
     if not names:
         raise DataError(
             f"the customer table has no number and no column of up to {MAX_LEVELS} categories."
         )
     return names
+
+
+def _can_be_read(values: pd.Series) -> bool:
+    if types.is_object_dtype(values) or types.is_string_dtype(values):
+        return bool(values.nunique() <= MAX_LEVELS)
+    return types.is_numeric_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype)
 
 
 def read_columns(

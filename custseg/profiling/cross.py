@@ -137,10 +137,10 @@ def cross_classify(
     Returns
     -------
     CrossClassification
-        With ``table``, ``agreement``, ``combined`` and a frame of joint segments. Cramér's V is
-        corrected for its bias. The intervals of the two measures are percentiles of 2,000 resamples
-        of the customers, shifted by the mean bias of these (for V on the squared scale); both
-        segmentations are taken as given.
+        With ``table``, ``agreement``, ``combined`` and a frame of joint segments. The intervals of
+        the two measures are percentiles of 2,000 resamples of the customers, shifted by the mean
+        bias of these (for V on the squared scale, with Bergsma's correction): the one of V may lie
+        below the estimate, which is above 0 by chance alone. Both segmentations are taken as given.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def cross_classify(
         table=table,
         joint=_joint(table, min_share, level),
         agreement=_agreement(table.to_numpy(dtype=float), level, random_state),
-        p_value=_independence(table.to_numpy(dtype=float)),
+        p_value=float(stats.chi2_contingency(table.to_numpy(), correction=False).pvalue),
         combined=_combined(one, two, table),
         account=account,
         min_share=min_share,
@@ -295,14 +295,10 @@ def _combined(one: pd.Series, two: pd.Series, table: pd.DataFrame) -> pd.Series:
     return pd.Series(values, index=one.index, name="segment")
 
 
-def _independence(counts: Matrix) -> float:
-    return float(stats.chi2_contingency(counts, correction=False).pvalue)
-
-
 def _measures(tables: Matrix) -> Matrix:
     """Return squared V and the adjusted Rand index: ... x rows x columns gives ... x 2.
 
-    Squared V is corrected for its bias and may be below zero.
+    Squared V has Bergsma's correction and may be below zero.
     """
     n = tables.sum(axis=(-2, -1))
     rows, columns = tables.sum(axis=-1), tables.sum(axis=-2)
@@ -341,6 +337,7 @@ def _agreement(counts: Matrix, level: float, seed: int) -> pd.DataFrame:
     low, high = (np.quantile(draws, (1 + side * level) / 2, axis=0) - bias for side in (-1, 1))
     table = np.column_stack([value, low, high])
     table[0] = np.sqrt(np.clip(table[0], 0, 1))
+    table[0, 0] = stats.contingency.association(counts.astype(int), method="cramer")
     table[1] = np.minimum(table[1], 1)
     index = pd.Index(["cramers_v", "adjusted_rand"], name="measure")
     return pd.DataFrame(table, index=index, columns=["value", "ci_low", "ci_high"])

@@ -189,7 +189,7 @@ def describe_membership(
     customers: pd.DataFrame,
     segments: Any,
     *,
-    columns: Sequence[str] | None = None,
+    variables: Sequence[str] | None = None,
     max_conditions: int = 3,
     max_questions: int = 8,
     holdout: float = 0.3,
@@ -215,7 +215,7 @@ def describe_membership(
         One row per customer, with a unique index (``customer_id``).
     segments
         The segment of each customer, as in `profile`; those not assigned are left out.
-    columns
+    variables
         What may be asked: numbers, yes/no values, categories, text with few values; ``None`` takes
         every such column. Give those that can be known of a new customer.
     max_conditions
@@ -273,9 +273,9 @@ def describe_membership(
     check_number(level, "level", gt=0, lt=1)
     check_number(random_state, "random_state", ge=0, integer=True)
     read = read_customers(customers, segments)
-    names = column_names(customers, columns)
+    names = column_names(customers, variables)
     _check_sizes(read.codes, read.names)
-    columns_ = read_columns(read.frame, names)
+    columns = read_columns(read.frame, names)
     rng = np.random.default_rng(random_state)
     held_out, folds = draw(read.codes, holdout, rng)
     learning = np.flatnonzero(~held_out)
@@ -283,22 +283,22 @@ def describe_membership(
     judged = np.flatnonzero(held_out)
 
     k = len(read.names)
-    own = [column._replace(values=column.values[learners]) for column in columns_]
+    own = [column._replace(values=column.values[learners]) for column in columns]
     learned = read.codes[learners]
     tree = grow_tree(own, learned, max_depth=max_conditions, seed=random_state)
     rules = rule_list(own, learned, k, max_conditions=max_conditions, max_rules=MAX_RULES)
-    others = [column._replace(values=column.values[judged]) for column in columns_]
+    others = [column._replace(values=column.values[judged]) for column in columns]
     truth = read.codes[judged]
     caught = {"tree": _apply(tree, others), "list": _apply(rules, others)}
     table = pd.concat(
         [
-            _judge(kind, ways, caught[kind], columns_, truth, read.names, level)
+            _judge(kind, ways, caught[kind], columns, truth, read.names, level)
             for kind, ways in (("tree", tree), ("list", rules))
         ],
         ignore_index=True,
     )
 
-    asked, answers = ask(columns_, read.codes, learners)
+    asked, answers = ask(columns, read.codes, learners)
     order = order_questions(answers, read.codes, learners, folds, k, most=max_questions)
     steps = []
     for n in range(1, len(order) + 1):
@@ -328,7 +328,7 @@ def describe_membership(
         confusion=_confusion(truth, typed, read.names),
         customers=people.reindex(customers.index),
         level=level,
-        notes=(*_notes(columns_, learning, learners, judged), *read.notes),
+        notes=(*_notes(columns, learning, learners, judged), *read.notes),
     )
 
 

@@ -218,7 +218,7 @@ def scorecard(
         asked = measure is _accuracy or columns is not None
         if asked and len(sizes) > 1 and sizes.min() >= FEWEST:
             told = describe_membership(
-                read.frame, labels, columns=columns, level=level, random_state=random_state
+                read.frame, labels, variables=columns, level=level, random_state=random_state
             )
             found.append(measure(told))
     if stability is not None:

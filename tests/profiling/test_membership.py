@@ -109,19 +109,19 @@ def test_what_was_planted_is_found_and_nothing_else_is_asked():
 def test_noise_is_not_told_better_than_by_the_largest_segment():
     customers, segments = shoppers(3000)
     shuffled = pd.Series(np.random.default_rng(4).permutation(segments), segments.index)
-    found = describe_membership(customers, shuffled, columns=["orders", "channel"])
+    found = describe_membership(customers, shuffled, variables=["orders", "channel"])
     shown = found.accuracy
     assert (shown["ci_low"] <= shown.loc["largest segment", "accuracy"]).all()
     assert (found.rules["ci_low"] < 0.56).all()
     even = np.random.default_rng(4).choice(list("ABC"), len(segments))
-    found = describe_membership(customers, even, columns=["orders", "channel"])
+    found = describe_membership(customers, even, variables=["orders", "channel"])
     assert found.customers["borderline"].mean() > 0.95
 
 
 def test_the_typing_tool_adds_the_points_that_it_shows():
     customers, segments = shoppers(600)
     customers.loc[customers.index[:40], "channel"] = None
-    found = describe_membership(customers, segments, columns=["orders", "channel"])
+    found = describe_membership(customers, segments, variables=["orders", "channel"])
     tool = found.typing_tool
     points = tool.points.set_index(["question", "answer"])
     placed = tool.assign(customers)
@@ -159,16 +159,16 @@ def test_the_typing_tool_reads_levels_of_any_type_again():
             "kind": pd.Series(truth).map({0: "a", 1: "b", 2: None}),
         }
     )
-    tool = describe_membership(customers, truth, columns=["plan"]).typing_tool
+    tool = describe_membership(customers, truth, variables=["plan"]).typing_tool
     plain = pd.DataFrame({"plan": [0, 10, 20, 15]})
     placed = tool.assign(plain)
     assert placed["segment"].tolist()[:3] == ["0", "1", "2"]
     assert placed["answered"].tolist() == [1, 1, 1, 0]
-    tool = describe_membership(customers, truth, columns=["vip"]).typing_tool
+    tool = describe_membership(customers, truth, variables=["vip"]).typing_tool
     said = ([True, False], [1, 7], pd.array([True, None], dtype="boolean"), ["yes", "maybe"])
     answers = [tool.assign(pd.DataFrame({"vip": vip}))["answered"].tolist() for vip in said]
     assert answers == [[1, 1], [1, 0], [1, 0], [1, 0]]
-    tool = describe_membership(customers, truth, columns=["kind"]).typing_tool
+    tool = describe_membership(customers, truth, variables=["kind"]).typing_tool
     assert tool.assign(pd.DataFrame({"kind": ["a", None]}))["answered"].tolist() == [1, 0]
 
 
@@ -263,6 +263,20 @@ def test_the_words_follow_from_the_numbers():
     assert f"({found.customers['borderline'].mean():.1%}) are borderline" in text
 
 
+def test_every_column_that_can_be_asked_is_asked_by_default():
+    customers, segments = shoppers(300)
+    customers = customers.assign(
+        channel=customers["channel"].astype(object).where(customers["age"] > 20, None),
+        name=[f"name {i}" for i in range(300)],
+        since=pd.Timestamp("2024-01-01"),
+        plan=pd.Categorical(np.where(customers["age"] > 40, "big", "small")),
+        vip=customers["orders"] > 12,
+    )
+    found = describe_membership(customers, segments, max_questions=20)
+    asked = {"orders", "channel", "age", "region", "plan", "vip"}
+    assert set(found.questions.index) == asked
+
+
 def test_a_sample_is_learned_from_where_there_are_many(monkeypatch):
     from custseg.profiling import membership
 
@@ -275,10 +289,10 @@ def test_a_sample_is_learned_from_where_there_are_many(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"columns": ["order"]}, cs.errors.ColumnError, ["'order'", "'orders'"]),
-        ({"columns": "orders"}, cs.errors.ParameterError, ["must be a list: ['orders']"]),
-        ({"columns": []}, cs.errors.ParameterError, ["at least one column"]),
-        ({"columns": ["age", "age"]}, cs.errors.ParameterError, ["more than once"]),
+        ({"variables": ["order"]}, cs.errors.ColumnError, ["'order'", "'orders'"]),
+        ({"variables": "orders"}, cs.errors.ParameterError, ["must be a list: ['orders']"]),
+        ({"variables": []}, cs.errors.ParameterError, ["at least one column"]),
+        ({"variables": ["age", "age"]}, cs.errors.ParameterError, ["more than once"]),
         ({"max_conditions": 0}, cs.errors.ParameterError, ["max_conditions is 0", ">= 1"]),
         ({"max_questions": 1.5}, cs.errors.ParameterError, ["whole number"]),
         ({"holdout": 0}, cs.errors.ParameterError, ["holdout is 0"]),
@@ -301,10 +315,10 @@ def test_wrong_data_say_what_to_do():
         describe_membership(customers, ["Z"] * 3 + ["A"] * 97)
     day = customers.assign(day=pd.Timestamp("2024-01-01"))
     with pytest.raises(cs.errors.DataError, match="'day' is of type datetime"):
-        describe_membership(day, segments, columns=["day"])
+        describe_membership(day, segments, variables=["day"])
     with pytest.raises(cs.errors.DataError, match="infinite"):
         describe_membership(customers.assign(orders=np.inf), segments)
-    tool = describe_membership(customers, segments, columns=["orders"]).typing_tool
+    tool = describe_membership(customers, segments, variables=["orders"]).typing_tool
     with pytest.raises(cs.errors.ColumnError, match="'orders'"):
         tool.assign(customers[["age"]])
     with pytest.raises(cs.errors.DataError, match=r"pandas\.to_numeric"):

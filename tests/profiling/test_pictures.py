@@ -251,7 +251,7 @@ def test_the_mosaic_is_as_wide_and_high_as_the_table():
 
 def test_confusion_and_questions_show_their_tables():
     customers, segments = shoppers()
-    found = describe_membership(customers, segments, columns=["orders", "spend", "noise"])
+    found = describe_membership(customers, segments, variables=["orders", "spend", "noise"])
     ax = found.plot()
     shares = found.confusion / found.confusion.sum(axis=1).to_numpy()[:, None]
     np.testing.assert_allclose(ax.collections[0].get_array().reshape(3, 3), shares)

@@ -50,7 +50,7 @@ def test_every_place_is_filled_once_with_reserves():
 def test_borderline_people_are_in_between_and_typical_ones_are_like_the_others():
     customers, segments = shoppers()
     found = drawn(typical=20, borderline=5, reserves=0, include_ids=True).to_frame()
-    between = describe_membership(customers, segments, columns=["orders"]).customers
+    between = describe_membership(customers, segments, variables=["orders"]).customers
     by_kind = found.groupby("kind")["customer_id"]
     odds = between["probability"] / between["second_probability"]
     assert odds[by_kind.get_group("borderline")].median() < 2

@@ -80,9 +80,9 @@ def test_the_numbers_are_those_of_the_data():
     assert least["number"] == agreed.mean()
     assert "of Gold can be reached" in least["remark"]
     assert least["mark"] == "not met"
-    told = describe_membership(customers, segments, columns=["orders"]).accuracy
+    told = describe_membership(customers, segments, variables=["orders"]).accuracy
     assert row(found, "accuracy")["number"] == told.loc["typing tool", "accuracy"]
-    told = describe_membership(customers, segments, columns=["region"]).accuracy["accuracy"]
+    told = describe_membership(customers, segments, variables=["region"]).accuracy["accuracy"]
     saved = (told["typing tool"] - told["largest segment"]) / (1 - told["largest segment"])
     assert row(found, "addressable")["number"] == pytest.approx(saved)
     assert found.marks["accessibility"] == "not met"
