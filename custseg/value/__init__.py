@@ -7,6 +7,8 @@ from custseg.value.cohorts import Retention, retention
 from custseg.value.contracts import ShiftedBetaGeometric
 from custseg.value.demand import SegmentDemand, segment_demand
 from custseg.value.drivers import KeyDrivers, key_drivers
+from custseg.value.feedback import ComplaintRates, FeedbackThemes, complaint_rates, feedback_themes
+from custseg.value.figures import Benchmark, PurchaseFigures, purchase_figures
 from custseg.value.gamma_gamma import GammaGamma
 from custseg.value.holdout import Holdout, btyd_holdout
 from custseg.value.kaplan_meier import Survival, churn_by_silence, survival
@@ -22,7 +24,10 @@ from custseg.value.van_westendorp import PriceMeter, price_meter
 
 __all__ = [
     "Allocation",
+    "Benchmark",
     "BetaGeo",
+    "ComplaintRates",
+    "FeedbackThemes",
     "GammaGamma",
     "Holdout",
     "KeyDrivers",
@@ -32,6 +37,7 @@ __all__ = [
     "ParetoNBD",
     "PriceMeter",
     "PriceSensitivity",
+    "PurchaseFigures",
     "ResponseCurves",
     "Retention",
     "Satisfaction",
@@ -44,11 +50,14 @@ __all__ = [
     "btyd_holdout",
     "btyd_summary",
     "churn_by_silence",
+    "complaint_rates",
+    "feedback_themes",
     "key_drivers",
     "lifetime_value",
     "needs_gap",
     "price_meter",
     "price_sensitivity",
+    "purchase_figures",
     "response_curves",
     "retention",
     "satisfaction",
