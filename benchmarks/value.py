@@ -99,7 +99,8 @@ def measure(
     apart = float((model.params_ / params - 1).abs().max())
     limit = 2e-2 if kind == "ParetoNBD" else 1e-5  # its search for the former stops early
     assert apart < limit, f"{kind} on {name}: {model.params_.to_dict()} against {params.to_dict()}"
-    distinct = len(summary[["frequency", "recency", "T"]].drop_duplicates())
+    used = ["monetary_value"] if kind == "GammaGamma" else ["recency", "T"]
+    distinct = len(summary[["frequency", *used]].drop_duplicates())
     return name, kind, distinct, seconds, other["seconds"], apart
 
 
