@@ -94,8 +94,11 @@ def hash_uniform(ids: Sequence[Any], key: str) -> NDArray[np.float64]:
     >>> hash_uniform([7, "7", 7.0, 8], "spring:arm").round(4)
     array([0.3797, 0.3797, 0.3797, 0.0628])
     """
-    texts = (f"{key}:{int(x) if isinstance(x, float) and x.is_integer() else x}" for x in ids)
-    heads = b"".join(sha256(text.encode()).digest()[:8] for text in texts)
+    texts = (
+        f"{key}:{int(x) if isinstance(x, float) and x.is_integer() else x}"
+        for x in pd.Index(ids).tolist()
+    )
+    heads = b"".join([sha256(text.encode()).digest()[:8] for text in texts])
     return (np.frombuffer(heads, dtype=">u8") >> 11) / 2.0**53
 
 

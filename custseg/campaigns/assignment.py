@@ -43,15 +43,9 @@ class Assignment(Result):
     @property
     def fingerprint(self) -> str:
         """A SHA-256 of who is in which arm: equal for equal assignments, in any row order."""
-        lines = sorted(
-            f"{customer}:{'' if held else arm}"
-            for customer, arm, held in zip(
-                map(str, self.customers.index),
-                self.customers["arm"],
-                self.customers["holdout"],
-                strict=True,
-            )
-        )
+        arm = self.customers["arm"].astype(object).where(~self.customers["holdout"], "")
+        pairs = zip(self.customers.index.tolist(), arm.tolist(), strict=True)
+        lines = sorted(f"{customer}:{name}" for customer, name in pairs)
         return sha256("\n".join(lines).encode()).hexdigest()
 
     @property

@@ -1,7 +1,7 @@
 """A campaign before it runs: its arms, who is assigned to them, and the test it is planned for."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -240,7 +240,11 @@ class CampaignDesign:
                 f"{unknown[0]!r}. Give the table that was assigned."
             )
         assigned = assignment.customers.loc[~assignment.customers["holdout"], "arm"]
-        return compare_arms(rows.loc[assigned.index, list(columns)], assigned, self.control)
+        found = compare_arms(rows.loc[assigned.index, list(columns)], assigned, self.control)
+        if assignment.method == "hash" or not self.strata:
+            return found
+        note = f"{', '.join(self.strata)}: balanced by design, so the test of all finds less."
+        return replace(found, notes=(*found.notes, note))
 
     def sample_size(
         self,
