@@ -125,7 +125,9 @@ def cells(part: float) -> Iterator[Cell]:
         return max(1, round(tables * part))
 
     plain, known = ["thinning", "reference"], "known covariance"
-    for test in ["naive", "split", *plain]:
+    for test, n in product(("naive", "split"), (100, 200)):
+        yield Cell(test, "independent", n, 2, 2, 0.0, "k-means", some(TABLES))
+    for test in plain:
         yield Cell(test, "independent", 100, 2, 2, 0.0, "k-means", some(TABLES))
     yield Cell("selective", "independent", 40, 2, 2, 0.0, "k-means", some(TABLES))
     for test, apart in product([*plain, "selective"], APART):

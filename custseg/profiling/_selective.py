@@ -69,7 +69,7 @@ def compare_pair(
     length = float(np.sqrt(difference @ inverse @ difference))
     rank = int(np.linalg.matrix_rank(covariance, hermitian=True, tol=1e-10 * covariance.max()))
     scale = float(np.sqrt(noise))
-    found = [_test(length, difference / length, keeps, scale, df=rank)]
+    found = [_test(length, difference / (length or 1.0), keeps, scale, df=rank)]
     for place in columns:
         variance = covariance[place, place]
         own = float(np.sqrt(noise * variance))
