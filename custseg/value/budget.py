@@ -39,7 +39,7 @@ class Allocation(Result):
     budget: float
     level: float
     notes: tuple[str, ...]
-    _picture: ClassVar[str] = "value_segments.allocation"
+    _picture: ClassVar[str] = "value_demand.allocation"
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per segment.

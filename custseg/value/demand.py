@@ -50,7 +50,7 @@ class SegmentDemand(Result):
     min_customers: int
     level: float
     notes: tuple[str, ...]
-    _picture: ClassVar[str] = "value_segments.demand_heatmap"
+    _picture: ClassVar[str] = "value_demand.demand_heatmap"
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per segment and item, those that nobody bought included.

@@ -42,7 +42,7 @@ class PriceSensitivity(Result):
     spread: float
     level: float
     notes: tuple[str, ...]
-    _picture: ClassVar[str] = "value_segments.price_slopes"
+    _picture: ClassVar[str] = "value_demand.price_slopes"
 
     def to_frame(self) -> pd.DataFrame:
         """Return everybody in a segment (``"(all)"``), then a row per segment.

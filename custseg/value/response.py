@@ -48,7 +48,7 @@ class ResponseCurves(Result):
     points: pd.DataFrame
     form: str
     notes: tuple[str, ...]
-    _picture: ClassVar[str] = "value_segments.response_curves"
+    _picture: ClassVar[str] = "value_demand.response_curves"
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per segment.
@@ -61,6 +61,13 @@ class ResponseCurves(Result):
             ``max_spend`` (the most that was tried) and ``r2``.
         """
         return self._table.copy()
+
+    def line(self, segment: str, n: int = 100) -> tuple[Vector, Vector]:
+        """Return `n` spends up to the most that was tried, and the fitted response to each."""
+        check_option(segment, "segment", list(self._table["segment"]))
+        row = self._table[self._table["segment"] == segment].iloc[0]
+        spend = np.linspace(0, row["max_spend"], n)
+        return spend, row["base"] + RESPONSE[self.form](spend, row["size"], row["scale"])
 
     def summary(self) -> str:
         """Return what the first unit of money brings in every segment."""

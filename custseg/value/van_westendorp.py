@@ -46,7 +46,7 @@ class PriceMeter(Result):
     account: pd.Series
     level: float
     notes: tuple[str, ...]
-    _picture: ClassVar[str] = "value_segments.price_meter"
+    _picture: ClassVar[str] = "value_demand.price_meter"
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per segment (everybody first) and point.
