@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_limits
 
 from custseg.profiling._columns import Column, Vector
 
@@ -207,6 +208,7 @@ def probabilities(scores: Matrix) -> Matrix:
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
+@threadpool_limits.wrap(limits=1)
 def order_questions(
     answers: Answers, segments: Codes, rows: Codes, folds: Codes, k: int, *, most: int
 ) -> list[int]:
@@ -228,6 +230,7 @@ def order_questions(
     """
     parts = [answers.sums(rows[folds[rows] == f], segments, k) for f in range(folds.max() + 1)]
     whole = Sums(*(sum(part) for part in zip(*parts, strict=True)))
+    others = [whole - part for part in parts]
     left = list(range(answers.codes.shape[1]))
     own = segments[rows]
     judged = [np.flatnonzero(folds[rows] == f) for f in range(len(parts))]
@@ -238,8 +241,8 @@ def order_questions(
         for question in left:
             columns = answers.columns([*chosen, question])
             scores = np.empty((len(rows), k))
-            for part, place, X in zip(parts, judged, blocks, strict=True):
-                rule = learn_discriminant(whole - part, columns)
+            for learned, place, X in zip(others, judged, blocks, strict=True):
+                rule = learn_discriminant(learned, columns)
                 scores[place] = X[:, columns] @ rule.points + rule.start
             fit = np.log(np.maximum(probabilities(scores)[np.arange(len(own)), own], 1e-12)).mean()
             if fit > told + 1e-12:

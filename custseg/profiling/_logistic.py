@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from custseg.profiling._discriminant import CHUNK, Answers, Codes, Matrix, Points, probabilities
 
@@ -24,7 +25,8 @@ def learn_points(
     k = int(segments.max()) + 1
     width = len(answers.columns(questions))
     model = LogisticRegression(tol=1e-3, max_iter=500)
-    model.fit(answers.matrix(rows, questions), segments[rows])
+    with threadpool_limits(limits=1):
+        model.fit(answers.matrix(rows, questions), segments[rows])
     start, points = np.full(k, -np.inf), np.zeros((width, k))
     coef, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:

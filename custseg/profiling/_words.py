@@ -14,7 +14,9 @@ def counted(n: int, noun: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage, with a decimal below 10%."""
+    """Return a share as a percentage, with a decimal below 10% and above 99%."""
     if 0 < share < 0.001:
         return "<0.1%"
-    return f"{share:.0%}" if share >= 0.1 or share == 0 else f"{share:.1%}"
+    if 0.999 < share < 1:
+        return ">99.9%"
+    return f"{share:.0%}" if 0.1 <= share <= 0.99 or share in (0, 1) else f"{share:.1%}"
