@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,6 +41,19 @@ def test_the_hash_is_the_documented_one():
     expected = (int(digest[:16], 16) >> 11) / 2**53
     assert hash_uniform(["C7"], "spring:arm")[0] == expected
     assert np.ptp(hash_uniform([7, "7", 7.0, np.int64(7)], "k")) == 0
+
+
+def test_a_database_with_the_same_hash_assigns_the_same_arms(customers):
+    ids = pd.DataFrame({"customer_id": customers.index})
+    query = """
+        SELECT customer_id,
+               (('0x' || sha256('spring:arm:' || customer_id)[1:16])::UBIGINT >> 11) / pow(2, 53) AS u
+        FROM ids
+    """
+    u = duckdb.query(query).df().set_index("customer_id")["u"]
+    assigned = declare().assign(customers).customers["arm"]
+    there = pd.cut(u, [-1, 0.5, 0.8, 1], right=False, labels=list(ARMS))
+    assert there.loc[assigned.index].tolist() == assigned.tolist()
 
 
 def test_hashes_are_uniform_and_independent_between_keys():
