@@ -20,9 +20,9 @@ from custseg.stats import (
 
 RELATIVE = ("delta", "fieller")
 BETTER = ("higher", "lower")
-_SURE_CONTROL = 5
+_SURE_CONTROL = {"delta": 10, "fieller": 2}
 _PER_COVARIATE = 20
-_SKEWED = 10
+_SKEWED_IF_ALIKE, _SKEWED = 0.15, 0.5
 FEW = 5
 
 
@@ -149,31 +149,51 @@ def thin_remarks(name: str, covariates: tuple[str, ...], moments: Moments) -> li
 
 def skew_remarks(name: str, moments: Moments, found: Estimates, *, remedy: str) -> list[str]:
     """Say where an outcome is too skewed for an interval by Student's t."""
-    with np.errstate(invalid="ignore"):
-        skewed = (moments.n < _SKEWED * found.skewness**2).any(axis=1)
+    if moments.third is None:
+        return []
     return said_where(
         moments,
-        skewed,
-        f"{name}: {{}} the outcome is very skewed for so few customers: intervals may cover less "
-        f"than 95%. {remedy}",
+        _skewed(moments.n, found).any(axis=1),
+        f"{name}: {{}} the outcome is very skewed for so few customers in arms so unequal: "
+        f"intervals may cover less than 95%. {remedy}",
     )
+
+
+def _skewed(n: np.ndarray, found: Estimates) -> np.ndarray:
+    """Return where the difference of two means is skewed, (G, A - 1).
+
+    Skewness cancels between arms of one size. That of the smaller arm is least known, and small
+    where its interval is wrong because a large order is missing: so both arms are supposed to have
+    the larger one. What the arms themselves say counts where it says much.
+    """
+    enough = (n[:, :1] >= 2) & (n[:, 1:] >= 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        g = np.nanmax(np.where(n >= 2, np.abs(found.skewness), 0), axis=1, keepdims=True)
+        n_c, n_t = n[:, :1], n[:, 1:]
+        alike = g * np.abs(n_c - n_t) / np.sqrt(n_c * n_t * (n_c + n_t))
+        third = found.skewness * found.variance**1.5 / np.sqrt(n)
+        both = found.variance[:, :1] + found.variance[:, 1:]
+        own = np.abs(third[:, 1:] - third[:, :1]) / both**1.5
+        still = (found.variance[:, :1] == 0) != (found.variance[:, 1:] == 0)
+    return enough & ((alike > _SKEWED_IF_ALIKE) | (own > _SKEWED) | still)
 
 
 def control_remarks(
     name: str, moments: Moments, relative: str, control: np.ndarray, variance: np.ndarray
 ) -> list[str]:
     """Say where control is too near to 0 for the relative interval; both arrays are (G,)."""
+    least = _SURE_CONTROL[relative]
     with np.errstate(divide="ignore", invalid="ignore"):
-        near = (np.abs(control) < _SURE_CONTROL * np.sqrt(variance)) & (control != 0)
+        near = (np.abs(control) < least * np.sqrt(variance)) & (control != 0)
     words = {
-        "delta": "the interval of the relative effect is poor. Use relative='fieller'.",
-        "fieller": "the interval of the relative effect is wide or without end.",
+        "delta": "may cover less than 95%. relative='fieller' does not assume so much.",
+        "fieller": "may have no end.",
     }
     return said_where(
         moments,
         near,
-        f"{name}: {{}} control is less than {_SURE_CONTROL} standard errors from 0: "
-        + words[relative],
+        f"{name}: {{}} control is less than {least} standard errors from 0: the interval of the "
+        f"relative effect {words[relative]}",
     )
 
 
