@@ -44,13 +44,10 @@ def test_the_hash_is_the_documented_one():
 
 
 def test_a_database_with_the_same_hash_assigns_the_same_arms(customers):
-    ids = pd.DataFrame({"customer_id": customers.index})
-    query = """
-        SELECT customer_id,
-               (('0x' || sha256('spring:arm:' || customer_id)[1:16])::UBIGINT >> 11) / pow(2, 53) AS u
-        FROM ids
-    """
-    u = duckdb.query(query).df().set_index("customer_id")["u"]
+    ids = duckdb.from_df(pd.DataFrame({"customer_id": customers.index}))
+    digest = "('0x' || sha256('spring:arm:' || customer_id)[1:16])::UBIGINT"
+    found = ids.project(f"customer_id, ({digest} >> 11) / pow(2, 53) AS u").df()
+    u = found.set_index("customer_id")["u"]
     assigned = declare().assign(customers).customers["arm"]
     there = pd.cut(u, [-1, 0.5, 0.8, 1], right=False, labels=list(ARMS))
     assert there.loc[assigned.index].tolist() == assigned.tolist()
