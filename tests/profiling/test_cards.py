@@ -1,6 +1,7 @@
 """Cards and personas: every number is followed to its cell, and every cell to the data."""
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 
 import matplotlib as mpl
@@ -55,9 +56,14 @@ def told(tell=segment_cards, **change):
     return tell(customers, segments, **(options | change))
 
 
+@cache
+def as_usual(tell=segment_cards):
+    return told(tell)
+
+
 @pytest.mark.parametrize("tell", TELLERS)
 def test_every_number_of_every_sentence_is_one_of_its_cells(tell):
-    found = told(tell)
+    found = as_usual(tell)
     assert len(found.sentences) > 20
     quoted = set()
     for row in found.sentences.itertuples():
@@ -75,7 +81,7 @@ def test_every_number_of_every_sentence_is_one_of_its_cells(tell):
 
 @pytest.mark.parametrize("tell", TELLERS)
 def test_every_cell_is_shown_as_its_value(tell):
-    cells = told(tell).cells
+    cells = as_usual(tell).cells
     for cell in cells.itertuples():
         if cell.kind == "share":
             text = cell.shown.strip("<>%")
@@ -95,7 +101,7 @@ def cell(found, segment, topic, name):
 
 def test_cells_hold_what_the_data_say():
     customers, segments, comments = shoppers()
-    found = told()
+    found = as_usual()
     for segment in ("Gold", "Basic"):
         own = customers[segments == segment]
         n = len(own)
@@ -160,7 +166,7 @@ def test_the_typical_customer_is_the_medoid_and_ids_are_only_there_when_asked_fo
 
 @pytest.mark.parametrize("tell", TELLERS)
 def test_no_id_is_in_any_output(tell):
-    found = told(tell)
+    found = as_usual(tell)
     texts = [repr(found), found._repr_html_(), found.to_markdown(), found.to_html()]
     texts += [found.to_frame().to_csv(), found.cells.to_csv(), found.sentences.to_csv()]
     texts += [*found.notes, found.summary()]
@@ -237,7 +243,7 @@ def test_quotes_hide_addresses_and_long_numbers_and_are_cut():
 
 def test_a_persona_says_how_many_are_like_its_customer():
     customers, segments, _ = shoppers()
-    found = told(personas)
+    found = as_usual(personas)
     topic = "how many are like that"
     own = customers[segments == "Gold"]
     low, high = np.quantile(own["orders"], [0.25, 0.75])
