@@ -30,7 +30,9 @@ class Clustering(NamedTuple):
     names: list[str]
 
 
-def read_clustering(model: Any, customers: pd.DataFrame, seed: int) -> Clustering:
+def read_clustering(
+    model: Any, customers: pd.DataFrame, variables: Sequence[str] | None, seed: int
+) -> Clustering:
     """Fit a copy of the model and return what it clustered.
 
     Parameters
@@ -39,6 +41,8 @@ def read_clustering(model: Any, customers: pd.DataFrame, seed: int) -> Clusterin
         A `SegmentationModel` or a scikit-learn clusterer, fitted or not.
     customers
         One row per customer, sorted by id.
+    variables
+        The columns that a plain clusterer gets, ``None`` for all.
     seed
         The random state of a clusterer that has none.
 
@@ -61,7 +65,8 @@ def read_clustering(model: Any, customers: pd.DataFrame, seed: int) -> Clusterin
         codes = cluster(clusterer, matrix)
         codes, names = _as_in(copy, getattr(model, "names_", copy.names_), codes)
     else:
-        columns, matrix = _numbers(customers)
+        wanted = choose_columns([str(name) for name in customers], variables)
+        columns, matrix = _numbers(customers.iloc[:, wanted])
         clusterer = _seeded(copy, seed)
         codes = by_size(cluster(clusterer, matrix))
         names = [chr(65 + i) if i < 26 else f"S{i + 1}" for i in range(codes.max() + 1)]
@@ -90,7 +95,7 @@ def match_codes(codes: Codes, reference: Codes, k: int) -> Codes:
 
 
 def choose_columns(columns: Sequence[str], variables: Sequence[str] | None) -> list[int]:
-    """Return the positions of the encoded columns to judge."""
+    """Return the positions of the columns that are named, of all where none are."""
     if variables is None:
         return list(range(len(columns)))
     if isinstance(variables, str):
@@ -98,7 +103,7 @@ def choose_columns(columns: Sequence[str], variables: Sequence[str] | None) -> l
     wanted = [str(name) for name in variables]
     if not wanted:
         raise ParameterError("variables is empty, but must name at least one column.")
-    check_columns(columns, wanted, where="what the model divides by")
+    check_columns(columns, wanted, where="what the segments are made from")
     return [columns.index(name) for name in dict.fromkeys(wanted)]
 
 

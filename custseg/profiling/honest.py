@@ -114,7 +114,7 @@ def honest_differences(
     *,
     covariance: ArrayLike | None = None,
     null: str = "normal",
-    n_draws: int = 199,
+    n_draws: int | None = None,
     level: float = 0.95,
     random_state: int = 0,
 ) -> HonestDifferences:
@@ -139,12 +139,14 @@ def honest_differences(
     ----------
     model
         A `SegmentationModel` or a scikit-learn clusterer of numbers. A copy is fitted again, about
-        `n_draws` times, for ``"selective"`` some hundred times more per pair of segments and
+        `n_draws` times; for ``"selective"`` some hundred times more per pair of segments and
         variable.
     customers
-        One row per customer, with a unique index. A plain clusterer gets all columns.
+        One row per customer, with a unique index.
     variables
-        The encoded columns to test, ``None`` for all; the segments are always those of all.
+        What to test: some of the encoded columns of a `SegmentationModel`, whose segments are
+        always those of all its variables. A plain clusterer divides by these columns. ``None``
+        takes all.
     method
         ``"thinning"``, ``"reference"`` or ``"selective"``.
     covariance
@@ -156,7 +158,8 @@ def honest_differences(
         ``"copula"``, which keeps the distribution of every column too, and so takes skewed and
         discrete columns, but cannot see groups along a single one.
     n_draws
-        The number of null tables, at least 99.
+        The number of null tables, at least 99; ``None`` takes 199 for ``"reference"``, whose
+        p-values are none below 1 / (1 + `n_draws`), else 99.
     level
         Confidence level of the intervals of `HonestDifferences.means`.
     random_state
@@ -197,13 +200,14 @@ def honest_differences(
     >>> apart = cloud + 5 * (cloud.index.to_numpy() % 2)[:, None] * [1, 0]
     >>> two = KMeans(2, n_init=3, random_state=0)
     >>> for table in (cloud, apart):
-    ...     print(honest_differences(two, table, n_draws=99).summary())
+    ...     print(honest_differences(two, table).summary())
     by thinning, the segments differ on no variable (p = .291 for all together).
     by thinning, the segments differ on visits (p < .001 for all together).
     """
     check_option(method, "method", METHODS)
     check_option(null, "null", NULL_TABLES)
-    check_number(n_draws, "n_draws", ge=99, integer=True)
+    tables = (199 if method == "reference" else 99) if n_draws is None else n_draws
+    check_number(tables, "n_draws", ge=99, integer=True)
     check_number(level, "level", gt=0, lt=1)
     check_number(random_state, "random_state", ge=0, integer=True)
     if null != "normal" and method != "reference":
@@ -219,13 +223,13 @@ def honest_differences(
     _check_table(customers)
     with threadpool_limits(limits=1):
         ordered = customers.iloc[_by_id(customers.index)]
-        clustering = read_clustering(model, ordered, random_state)
+        clustering = read_clustering(model, ordered, variables, random_state)
         chosen = choose_columns(clustering.columns, variables)
         references = draw_references(
             clustering.matrix,
             clustering.clusterer,
             null=null,
-            n_draws=n_draws,
+            n_draws=tables,
             rng=np.random.default_rng([random_state, 1]),
         )
         normality = check_normality(clustering, references)

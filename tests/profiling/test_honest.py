@@ -184,12 +184,19 @@ def test_row_order_changes_nothing_and_the_seed_does(method):
         assert (other.to_frame()["p_value"] != one.to_frame()["p_value"]).all()
 
 
+def test_a_plain_clusterer_divides_by_the_named_columns():
+    table = cloud(14, n=60, d=3).assign(region="north")
+    named = honest_differences(TWO, table, ["v2", "v0"], n_draws=99)
+    alone = honest_differences(TWO, table[["v2", "v0"]], n_draws=99)
+    pd.testing.assert_frame_equal(named.to_frame(), alone.to_frame())
+
+
 def test_every_pair_of_segments_is_compared_and_adjusted_together():
     rng = np.random.default_rng(5)
     table = pd.DataFrame(rng.normal(size=(90, 2)), columns=["v0", "v1"])
     table.loc[:29, "v0"] += 9
     table.loc[30:59, "v1"] += 9
-    three = AgglomerativeClustering(3)
+    three = cs.SegmentationModel("ward", n_segments=3, encoder=None)
     found = honest_differences(three, table, ["v1"], method="selective", n_draws=99).to_frame()
     assert found["segments"].tolist() == ["A - B", "A - B", "A - C", "A - C", "B - C", "B - C"]
     assert found["variable"].tolist() == ["(all)", "v1"] * 3
