@@ -168,7 +168,7 @@ def _skewed(n: np.ndarray, found: Estimates) -> np.ndarray:
     """
     enough = (n[:, :1] >= 2) & (n[:, 1:] >= 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        g = np.nanmax(np.where(n >= 2, np.abs(found.skewness), 0), axis=1, keepdims=True)
+        g = np.nan_to_num(np.abs(found.skewness)).max(axis=1, keepdims=True)
         n_c, n_t = n[:, :1], n[:, 1:]
         alike = g * np.abs(n_c - n_t) / np.sqrt(n_c * n_t * (n_c + n_t))
         third = found.skewness * found.variance**1.5 / np.sqrt(n)
