@@ -21,6 +21,7 @@ from custseg.profiling._logistic import place_out_of_fold
 
 LEARN = 5_000
 FOLDS = 5
+FEW = 30
 ODDS = 2.0
 """A customer is borderline when the odds of the own segment against the next are below this."""
 
@@ -43,6 +44,14 @@ def draw(codes: Codes, holdout: float, rng: np.random.Generator) -> tuple[NDArra
     rank[order] = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = np.minimum(np.maximum(np.rint(holdout * sizes), 1), sizes - FOLDS).astype(int)
     return rank < kept[codes], rank % FOLDS
+
+
+def sample(codes: Codes, rows: Codes, rng: np.random.Generator) -> Codes:
+    """Return up to `LEARN` of some customers, thirty of every segment among them if there are."""
+    drawn = pd.Series(rng.permutation(rows))
+    rank = drawn.groupby(codes[drawn]).cumcount()
+    order = np.argsort(rank >= FEW, kind="stable")
+    return np.sort(drawn.to_numpy()[order][:LEARN])
 
 
 def in_between(chance: Matrix, read: Assigned) -> pd.DataFrame:
@@ -76,7 +85,7 @@ def place_all(columns: Sequence[Column], read: Assigned, *, most: int, seed: int
     """Return what `in_between` does by the questions that tell most, learned from a sample."""
     rng = np.random.default_rng(seed)
     _, folds = draw(read.codes, 0.5, rng)
-    rows = np.sort(rng.permutation(len(read.codes))[:LEARN])
+    rows = sample(read.codes, np.arange(len(read.codes)), rng)
     _, answers = ask(columns, read.codes, rows)
     questions = order_questions(answers, read.codes, rows, folds, len(read.names), most=most)
     return in_between(place_out_of_fold(answers, read.codes, rows, folds, questions), read)

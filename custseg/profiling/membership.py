@@ -19,7 +19,7 @@ from custseg.profiling._discriminant import (
     probabilities,
 )
 from custseg.profiling._logistic import Step, enough, learn_points, place, place_out_of_fold
-from custseg.profiling._placement import FOLDS, LEARN, ask, draw, in_between
+from custseg.profiling._placement import FOLDS, ask, draw, in_between, sample
 from custseg.profiling._rules import Rule, grow_tree, holds, rule_list, words
 from custseg.profiling._words import counted, listed, percent
 from custseg.results import Result
@@ -279,7 +279,7 @@ def describe_membership(
     rng = np.random.default_rng(random_state)
     held_out, folds = draw(read.codes, holdout, rng)
     learning = np.flatnonzero(~held_out)
-    learners = np.sort(rng.permutation(learning)[:LEARN])
+    learners = sample(read.codes, learning, rng)
     judged = np.flatnonzero(held_out)
 
     k = len(read.names)

@@ -10,7 +10,7 @@ from sklearn.covariance import EmpiricalCovariance
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import custseg as cs
-from custseg.profiling import _discriminant, describe_membership
+from custseg.profiling import _discriminant, _placement, describe_membership
 from custseg.profiling._columns import read_columns
 from custseg.profiling._discriminant import Answers, between, learn_discriminant, quantile_cuts
 from custseg.profiling._logistic import learn_points
@@ -277,13 +277,17 @@ def test_every_column_that_can_be_asked_is_asked_by_default():
     assert set(found.questions.index) == asked
 
 
-def test_a_sample_is_learned_from_where_there_are_many(monkeypatch):
-    from custseg.profiling import membership
-
-    monkeypatch.setattr(membership, "LEARN", 300)
-    customers, segments = shoppers()
+def test_a_sample_is_learned_from_where_there_are_many_and_no_segment_is_lost(monkeypatch):
+    monkeypatch.setattr(_placement, "LEARN", 300)
+    customers, segments = shoppers(2000)
+    segments = segments.mask(segments == "Gold", "Basic")
+    segments.iloc[:12] = "Tiny"
+    customers.iloc[:12, 0] = 40
     found = describe_membership(customers, segments)
     assert any("learned from 300 of them, a sample" in note for note in found.notes)
+    assert np.isfinite(found.typing_tool.points.iloc[:, 2:].to_numpy()).all()
+    tiny = found.typing_tool.assign(customers.iloc[:12])["segment"]
+    assert (tiny == "Tiny").all()
 
 
 @pytest.mark.parametrize(
