@@ -7,12 +7,13 @@ from scipy import stats
 
 from custseg.profiling._estimates import Sample, Vector, moments
 from custseg.profiling._measures import DESCRIPTOR, Measure
-from custseg.stats import effective_sample_size, holm
-from custseg.stats.effect_sizes import (
+from custseg.stats import (
     EffectSize,
     GroupTest,
     cramers_v,
+    effective_sample_size,
     eta_squared,
+    holm,
     welch_anova,
 )
 

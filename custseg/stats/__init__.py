@@ -9,6 +9,13 @@ from custseg.stats.differences import (
     relative_difference,
     welch,
 )
+from custseg.stats.effect_sizes import (
+    EffectSize,
+    GroupTest,
+    cramers_v,
+    eta_squared,
+    welch_anova,
+)
 from custseg.stats.intervals import mean_interval, newcombe, wilson
 from custseg.stats.proportions import fisher, miettinen_nurminen, score_statistic, wald
 from custseg.stats.resampling import (
@@ -34,6 +41,8 @@ __all__ = [
     "Alpha",
     "Bootstrap",
     "Difference",
+    "EffectSize",
+    "GroupTest",
     "Margins",
     "Permutation",
     "Posterior",
@@ -43,9 +52,11 @@ __all__ = [
     "beta_binomial",
     "bootstrap_difference",
     "ces",
+    "cramers_v",
     "cronbach_alpha",
     "csat",
     "effective_sample_size",
+    "eta_squared",
     "fisher",
     "holm",
     "mann_whitney",
@@ -61,5 +72,6 @@ __all__ = [
     "score_statistic",
     "wald",
     "welch",
+    "welch_anova",
     "wilson",
 ]
