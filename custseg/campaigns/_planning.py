@@ -102,14 +102,18 @@ def read_effect(question: Question, effect: Effect, relative_effect: Effect) -> 
 
 def read_sizes(question: Question, n: Any) -> np.ndarray:
     """Return the sizes of the arms that a question's part of `n` customers has, (k + 1,)."""
-    least = 2 * len(question.setting.shares)
-    check_number(n, "n", ge=least)
+    check_number(n, "n", gt=0)
     shares = np.array(question.setting.shares)
     exact = n * question.share * shares
     sizes = np.floor(exact + 1e-9)
     left = round(exact.sum() - sizes.sum())
     sizes[np.argsort(sizes - exact, kind="stable")[:left]] += 1
-    return np.maximum(sizes, 2)
+    if sizes.min() < 2:
+        raise ParameterError(
+            f"n is {n:g}, which leaves {int(sizes.min())} customers for an arm in "
+            f"{question.segment}, but 2 are needed. Enlarge n."
+        )
+    return sizes
 
 
 def solve_size(setting: Setting, effect: np.ndarray, power: float) -> np.ndarray:

@@ -190,7 +190,9 @@ def _without_covariates(metric: Metric) -> Metric:
 
 def _part(moments: Moments, metric: Metric, plain: Metric) -> Moments:
     kept = [metric.columns.index(column) for column in plain.columns]
-    return Moments(moments.n, moments.mean[..., kept], moments.cross[..., kept, :][..., kept])
+    mean, cross = moments.mean[..., kept], moments.cross[..., kept, :][..., kept]
+    values = moments.values and [[rows[:, kept] for rows in group] for group in moments.values]
+    return moments._replace(mean=mean, cross=cross, values=values)
 
 
 def _skewness(values: np.ndarray) -> float:

@@ -87,6 +87,18 @@ def test_a_ratio_is_planned_by_its_linearised_values(history):
     assert not row["binary"]
 
 
+def test_metrics_of_the_whole_distribution_have_an_effective_spread():
+    rng = np.random.default_rng(16)
+    frame = pd.DataFrame({"spend": rng.exponential(10, 4_000)})
+    metrics = {"median": cs.campaigns.Quantile("spend"), "rank": cs.campaigns.Rank("spend")}
+    found = baselines(frame, declare(metrics)).to_frame().set_index("metric")
+    assert found.loc["median", "baseline"] == pytest.approx(frame["spend"].median())
+    drawn = rng.choice(frame["spend"].to_numpy(), (2_000, len(frame)))
+    error = np.median(drawn, axis=1).std()  # of the bootstrap
+    assert found.loc["median", "sd"] == pytest.approx(error * np.sqrt(len(frame)), rel=0.05)
+    assert found.loc["rank", "sd"] == pytest.approx(1 / np.sqrt(12), rel=0.01)
+
+
 def test_baselines_make_sizes_by_metric_and_segment(history):
     found = baselines(history, declare(segments="tier"))
     table = sample_size(relative_effect=0.1, baseline=found).to_frame()
@@ -170,7 +182,15 @@ def test_each_simulation_is_what_the_test_would_have_said(history):
     """The p-values are those of `CampaignTest.analyze` on the same arms."""
     from custseg.campaigns._history import grid_moments, read_history
 
-    test = declare(segments="tier")
+    metrics = {
+        "spend": cs.Mean("spend", covariate=["before", "orders"]),
+        "capped": cs.Mean("spend", winsorize=0.95),
+        "visit": cs.Proportion("visit", covariate="before"),
+        "rare": cs.Proportion("visit"),
+        "basket": cs.campaigns.Ratio("spend", "orders"),
+        "rank": cs.campaigns.Rank("spend"),
+    }
+    test = declare(metrics, segments="tier")
     rows = read_history(history, test)
     rng = np.random.default_rng(5)
     arm = rng.integers(0, 2, (3, len(history)))

@@ -271,7 +271,7 @@ def test_impossible_plans_are_refused(options, message):
 
 
 def test_n_counts_customers_of_all_arms():
-    with pytest.raises(ParameterError, match="n is 3, but must be a number >= 4"):
+    with pytest.raises(ParameterError, match="n is 3, which leaves 1 customers for an arm in"):
         power(3, 1, sd=1)
     sizes = power(1_001, 1, sd=5, allocation=THREE).to_frame()
     assert sizes["n"].unique().tolist() == [1_001]
