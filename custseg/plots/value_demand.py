@@ -54,7 +54,7 @@ def demand_heatmap(
     )
     rows, columns = lift.shape
     if ax is None:
-        size = (2.6 + max(2.5, 0.95 * columns), 1.3 + 0.3 * rows)
+        size = (2.6 + max(2.5, 1.2 * columns), 1.3 + 0.3 * rows)
         ax = plt.figure(figsize=size, layout="constrained").subplots()
     log = np.log2(lift.clip(lower=1 / 8, upper=8)).to_numpy()
     edge = max(np.nanmax(np.abs(log), initial=0), 0.5)

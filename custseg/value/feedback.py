@@ -189,11 +189,12 @@ def feedback_themes(
         parts.append(pd.DataFrame(rows))
     frame = pd.concat(parts, ignore_index=True)
     frame["p_holm"] = holm(frame["p_value"].to_numpy())
-    quiet = 1 - commented[0] / customers[0]
-    notes.append(
-        f"{quiet:.0%} of the customers did not comment; rates are of those who did, who are often "
-        "the very pleased and the very angry."
-    )
+    quiet = int(customers[0] - commented[0])
+    if quiet:
+        notes.append(
+            f"{quiet:,} of {customers[0]:,} customers did not comment; rates are of those who did, "
+            "who are often the very pleased and the very angry."
+        )
     return FeedbackThemes(frame, voices, level, tuple(notes))
 
 

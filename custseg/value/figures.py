@@ -192,9 +192,7 @@ def purchase_figures(
     notes: list[str] = []
     if visits is not None:
         people = people.join(_seen(visits, first, day), how="outer").sort_index()
-        notes.append(
-            f"conversion is {FIGURES['conversion']}, of whom all but the known are missing."
-        )
+        notes.append("conversion is of known customers: visitors who stayed unknown are missing.")
     labels, told = match_segments(segments, people.index)
     notes = told + notes
     names = [name for name in labels.cat.categories if name != ALL]

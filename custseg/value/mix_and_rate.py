@@ -241,17 +241,16 @@ def _table(
 def _notes(
     waves: list[pd.DataFrame], moments: list[tuple[np.ndarray, np.ndarray]], names: list[str]
 ) -> list[str]:
-    twice = len(waves[0].index.intersection(waves[1].index))
-    notes = [
-        (
+    told = (
+        "mix is a change of who answered: of the customers, or only of their readiness to answer. "
+        "Compare the shares with those of all customers."
+    )
+    notes = [told]
+    if twice := len(waves[0].index.intersection(waves[1].index)):
+        notes.append(
             f"{twice:,} customers answered both times; their two answers go together in the "
             "standard errors."
-        ),
-        (
-            "mix is a change of who answered: of the customers, or only of their readiness to "
-            "answer. Compare the shares with those of all customers."
-        ),
-    ]
+        )
     for name, *scores in zip(names, *(score for _, score in moments), strict=True):
         if np.isnan(scores).any():
             notes.append(f"{name!r} answered one survey only: all that it changes is mix.")

@@ -52,8 +52,9 @@ class PriceSensitivity(Result):
         pandas.DataFrame
             ``segment``, ``customers``; where discounts are named ``discount_share`` of the lines
             with ``discount_low`` and ``discount_high``, and ``mean_discount``; ``products`` whose
-            price moved, ``slope`` with ``slope_se``, ``slope_low``, ``slope_high``, and, pulled
-            towards the other segments, ``shrunk`` with ``shrunk_low`` and ``shrunk_high``.
+            price moved, how many of equal weight they are worth (``worth_products``), ``slope``
+            with ``slope_se``, ``slope_low``, ``slope_high``, and, pulled towards the other
+            segments, ``shrunk`` with ``shrunk_low`` and ``shrunk_high``.
         """
         return self._table.copy()
 
@@ -96,7 +97,9 @@ def price_sensitivity(
     The slope is the elasticity b of a Poisson regression by segment: pieces of product p in period
     t are proportional to buyers(t) price(p, t)**b, with a level of its own for every product and
     segment. `buyers` are the customers of the segment with any order in the period, which takes
-    out seasons; the price is what all customers paid on average. Products count whose price moved.
+    out seasons. The price is the mean that customers outside the segment paid then: were it the
+    segment's own, personal discounts would pass for a price that draws buyers. Products count
+    whose price moved.
 
     Parameters
     ----------
@@ -116,7 +119,7 @@ def price_sensitivity(
     -------
     PriceSensitivity
         Discount shares have Wilson intervals at the sample size that customers as clusters amount
-        to; slopes standard errors by products as clusters, which hold for any spread of the
+        to; slopes standard errors by products as clusters (CR3), which hold for any spread of the
         counts. Slopes of segments are pulled towards each other by `custseg.stats.shrinkage`.
 
     Raises
@@ -176,12 +179,12 @@ def price_sensitivity(
     if priced:
         slopes, spread = _slopes(marked, period, list(people.index), level)
         table = table.join(slopes)
-        few = table.loc[table["products"] < FEW_PRODUCTS, "segment"]
+        few = table.loc[table["worth_products"] < FEW_PRODUCTS, "segment"]
         if len(few):
             shown = ", ".join(map(repr, few))
             notes.append(
-                f"fewer than {FEW_PRODUCTS} products whose price moved: {shown}. Standard errors "
-                "by product are too small there."
+                f"the slope hangs on fewer than {FEW_PRODUCTS} products, by weight: {shown}. Its "
+                "standard error is rough there."
             )
     else:
         notes.append("product, quantity and amount are not all named: slopes are left out.")
@@ -235,27 +238,18 @@ def _slopes(
     """Return slopes by segment, everybody first, raw and shrunk, and the spread of the true."""
     product = nw.col("product").cast(nw.String)
     lines = marked.filter(~product.is_null(), nw.col("quantity") > 0, nw.col("amount") > 0)
-    lines = lines.with_columns(item=product, period=period_number(period))
+    lines = lines.with_columns(product=product, period=period_number(period))
     cells = collect(
-        lines.group_by("segment", "item", "period").agg(
+        lines.group_by("segment", "product", "period").agg(
             nw.col("quantity").sum(), nw.col("amount").sum()
         )
     )
     at_work = lines.group_by("segment", "period", "customer_id").agg(nw.len().alias("lines"))
     buyers = collect(at_work.group_by("segment", "period").agg(nw.len().alias("buyers")))
-    paid = cells.groupby(["item", "period"])[["quantity", "amount"]].sum()
-    log_price = np.log(paid["amount"] / paid["quantity"]).rename("log_price")
-    rows = []
-    for code in (None, *codes):
-        own, busy = (
-            frame[frame["segment"].notna() if code is None else frame["segment"] == code]
-            for frame in (cells, buyers)
-        )
-        quantity = own.groupby(["item", "period"])["quantity"].sum()
-        panel = log_price.to_frame().join(quantity).fillna({"quantity": 0.0}).reset_index()
-        panel["buyers"] = panel["period"].map(busy.groupby("period")["buyers"].sum())
-        rows.append(fit_slope(panel.dropna()))
-    table = pd.DataFrame(rows, columns=["products", "slope", "slope_se"])
+    panels = [_panel(cells, buyers, code, alone=len(codes) == 1) for code in codes]
+    together = pd.concat(panels, ignore_index=True)
+    rows = [fit_slope(panel) for panel in (together, *panels)]
+    table = pd.DataFrame(rows, columns=["products", "worth_products", "slope", "slope_se"])
     usable = (table["slope_se"] > 0) & (table.index > 0)
     z = stats.norm.isf((1 - level) / 2)
     table["slope_low"] = table["slope"] - z * table["slope_se"]
@@ -267,28 +261,50 @@ def _slopes(
     return table, found.spread
 
 
-def fit_slope(panel: pd.DataFrame) -> tuple[int, float, float]:
+def _panel(cells: pd.DataFrame, buyers: pd.DataFrame, code: int, *, alone: bool) -> pd.DataFrame:
+    """Return what a segment bought of every product in every period in which others bought it.
+
+    The price is what the others paid: what the segment paid itself follows from who of it bought.
+    """
+    key = ["product", "period"]
+    own = cells[cells["segment"] == code].groupby(key)[["quantity", "amount"]].sum()
+    paid = cells.groupby(key)[["quantity", "amount"]].sum()
+    if not alone:
+        paid = paid - own.reindex(paid.index, fill_value=0.0)
+    paid = paid[paid["quantity"] > 0.5]
+    busy = buyers[buyers["segment"] == code].set_index("period")["buyers"]
+    panel = np.log(paid["amount"] / paid["quantity"]).rename("log_price").to_frame()
+    panel = panel.join(own["quantity"]).fillna({"quantity": 0.0}).reset_index()
+    panel["buyers"] = panel["period"].map(busy)
+    panel["item"] = panel["product"] + f" {code}"
+    return panel.dropna()
+
+
+def fit_slope(panel: pd.DataFrame) -> tuple[int, float, float, float]:
     """Fit the elasticity of a Poisson regression with a level for every item.
 
     Parameters
     ----------
     panel
-        ``item``, ``period``, ``log_price``, ``quantity`` and ``buyers`` (above 0).
+        ``item`` (a product in a segment), ``product``, ``period``, ``log_price``, ``quantity`` and
+        ``buyers`` (above 0).
 
     Returns
     -------
     tuple
-        The number of items that tell of it, the slope, and its standard error by items; NaN where
-        there is none.
+        The number of products that tell of it, how many of equal weight they are worth, the slope,
+        and its standard error, that of leaving out one product at a time (CR3); NaN where there is
+        none.
     """
     panel = panel.sort_values(["item", "period"])
     by_item = panel.groupby("item", sort=False)
     moved = by_item["log_price"].transform("max") - by_item["log_price"].transform("min") > SETTLED
     panel = panel[moved & (by_item["quantity"].transform("sum") > 0)]
     item, _ = pd.factorize(panel["item"])
-    n = int(item.max()) + 1 if len(item) else 0
-    if not n:
-        return 0, np.nan, np.nan
+    if not len(item):
+        return 0, 0.0, np.nan, np.nan
+    n = int(item.max()) + 1
+    product, names = pd.factorize(panel.drop_duplicates("item")["product"])
     q = panel["quantity"].to_numpy(dtype=float)
     offset, x = np.log(panel["buyers"].to_numpy(dtype=float)), panel["log_price"].to_numpy()
     x = x - (np.bincount(item, x) / np.bincount(item))[item]
@@ -302,16 +318,19 @@ def fit_slope(panel: pd.DataFrame) -> tuple[int, float, float]:
         share /= np.bincount(item, share)[item]
         centre = np.bincount(item, share * x)
         scores = np.bincount(item, q * x) - total * centre
-        information = float(total @ (np.bincount(item, share * x**2) - centre**2))
+        parts = total * (np.bincount(item, share * x**2) - centre**2)
+        information = float(parts.sum())
         if not information > SETTLED * total.sum():
             break
         step = scores.sum() / information
         slope += float(np.clip(step, -2, 2))
         if abs(step) < SETTLED * max(1.0, abs(slope)):
-            correction = n / (n - 1) if n > 1 else np.nan
-            se = np.sqrt(correction * (scores**2).sum()) / information
-            return n, slope, float(se)
+            told = np.bincount(product, parts) / information
+            left_out = np.bincount(product, scores) / np.maximum(1 - told, SETTLED)
+            k = len(names)
+            se = np.sqrt((k - 1) / k * (left_out**2).sum()) / information if k > 1 else np.nan
+            return k, 1 / float(told @ told), slope, float(se)
     raise ConvergenceError(
-        f"the own-price slope of {n:,} products did not settle: a segment bought only at the "
-        "lowest or the highest price. Join small segments, or give a longer period."
+        f"the own-price slope of {len(names):,} products did not settle: a segment bought only at "
+        "the lowest or the highest price. Join small segments, or give a longer period."
     )

@@ -217,7 +217,7 @@ def test_customers_who_answered_twice_count_once():
     every = again.to_frame().iloc[0]
     assert every["change"] == 0
     assert every["change_se"] == pytest.approx(0, abs=1e-6)  # the root of rounding
-    assert "400 customers answered both times" in again.notes[0]
+    assert "400 customers answered both times" in again.notes[-1]
 
 
 def test_a_segment_that_is_new_changes_by_mix_alone():
