@@ -279,3 +279,45 @@ def test_the_picture_of_concentration_shows_the_curve():
     assert points.get_ydata().tolist() == found.concentration["share_of_value"].tolist()
     with pytest.raises(ParameterError, match="Did you mean 'segments'"):
         found.plot(what="segment")
+
+
+# ---------------------------------------------------------------------------------- by simulation
+
+
+def draw_shop(n: int, seed: int) -> pd.DataFrame:
+    """Draw customers as BG/NBD and gamma-gamma have them, followed for 39 to 52 whole weeks."""
+    rng = np.random.default_rng(seed)
+    rates, chances = rng.gamma(0.8, 1 / 6, n), rng.geometric(rng.beta(1.1, 3.0, n))
+    age = rng.integers(39, 53, n).astype(float)
+    time, frequency, recency = np.zeros(n), np.zeros(n), np.zeros(n)
+    going = np.ones(n, dtype=bool)
+    while going.any():
+        time = time + rng.exponential(1 / rates)
+        going &= (time <= age) & (frequency < chances)
+        frequency += going
+        recency = np.where(going, time, recency)
+    times = np.maximum(frequency, 1)
+    spend = rng.gamma(6 * times) / (times * rng.gamma(4, 1 / 15, n))
+    money = np.where(frequency > 0, spend, 0)
+    columns = {"frequency": frequency, "recency": recency, "T": age, "monetary_value": money}
+    return pd.DataFrame(columns)
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_true_value_only_if_the_models_are_fitted_again():
+    how = {"discount_rate": 0.002, "horizon": 104}
+    many = draw_shop(200_000, 999)
+    purchases, spend = BetaGeo().fit(many), GammaGamma().fit(many)
+    purchases.params_[:] = [0.8, 6.0, 1.1, 3.0]
+    spend.params_[:] = [6.0, 4.0, 15.0]
+    true = lifetime_value(purchases, spend, many, **how).to_frame()["value"].mean()
+    hits = {"fitted again": 0, "as known": 0}
+    for seed in range(30):
+        shop = draw_shop(800, seed)
+        found = lifetime_value(BetaGeo().fit(shop), GammaGamma().fit(shop), shop, **how)
+        labels = pd.Series("all of them", shop.index)
+        for name, value in (("fitted again", found), ("as known", found.to_frame()["value"])):
+            row = segment_value(value, labels, n_resamples=60, random_state=seed).to_frame().iloc[0]
+            hits[name] += row["mean_ci_low"] <= true <= row["mean_ci_high"]
+    assert hits["fitted again"] >= 24  # 95% of 30, less three errors
+    assert hits["as known"] < hits["fitted again"]
