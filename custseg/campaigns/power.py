@@ -22,7 +22,7 @@ from custseg.campaigns._planning import (
     solve_size,
 )
 from custseg.campaigns.baselines import Baselines
-from custseg.errors import check_number
+from custseg.errors import ParameterError, check_number
 from custseg.results import Result, format_number
 
 
@@ -36,7 +36,7 @@ class PowerAnalysis(Result):
         The table of `to_frame`.
     solved
         ``"size"``, ``"effect"`` or ``"power"``.
-    power
+    target
         The power that was asked for; ``None`` where it was solved for.
     arms
         The arms, control first.
@@ -48,7 +48,7 @@ class PowerAnalysis(Result):
 
     table: pd.DataFrame
     solved: str
-    power: float | None
+    target: float | None
     arms: tuple[Any, ...]
     questions: tuple[Question, ...]
     notes: tuple[str, ...]
@@ -56,8 +56,25 @@ class PowerAnalysis(Result):
 
     @property
     def n(self) -> int:
-        """Customers in all arms that answer every question for everybody, ``"(all)"``."""
-        return int(self.table.loc[self.table["segment"] == ALL, "n"].max())
+        """Customers in all arms that answer every metric for everybody, ``"(all)"``."""
+        return int(self._whole["n"].max())
+
+    @property
+    def effect(self) -> float:
+        """The effect for everybody, of the arm with the largest; of one metric only."""
+        if self._whole["metric"].nunique() > 1:
+            raise ParameterError("effects of several metrics have units of their own: to_frame().")
+        effects = self._whole["effect"]
+        return float(effects[effects.abs().idxmax()]) if effects.notna().all() else np.nan
+
+    @property
+    def power(self) -> float:
+        """The power for everybody, of the arm and metric with the least."""
+        return float(self._whole["power"].min())
+
+    @property
+    def _whole(self) -> pd.DataFrame:
+        return self.table[self.table["segment"] == ALL]
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per metric, segment and treatment arm.
@@ -77,14 +94,12 @@ class PowerAnalysis(Result):
 
     def summary(self) -> str:
         """Return the overall answer of each metric, and the range over segments, in words."""
-        whole = self.table["segment"] == ALL
         parts = [
-            _sentence(rows, self.solved)
-            for _, rows in self.table[whole].groupby("metric", sort=False)
+            _sentence(rows, self.solved) for _, rows in self._whole.groupby("metric", sort=False)
         ]
         parts += [
             _by_segment(rows, self.solved)
-            for _, rows in self.table[~whole].groupby("metric", sort=False)
+            for _, rows in self.table[self.table["segment"] != ALL].groupby("metric", sort=False)
         ]
         return " ".join(parts)
 
@@ -147,9 +162,9 @@ class PowerAnalysis(Result):
                 n = np.append(rows["n_control"].iloc[0], rows["n_treatment"]).astype(float)
                 effect = rows["effect"].to_numpy()
                 if self.solved == "size":
-                    n = solve_size(changed, effect, self.power or 0)
+                    n = solve_size(changed, effect, self.target or 0)
                 if self.solved == "effect":
-                    effect = solve_effect(changed, n, self.power or 0)
+                    effect = solve_effect(changed, n, self.target or 0)
                 records.append(
                     {
                         "metric": question.metric,
@@ -293,8 +308,8 @@ def minimum_detectable_effect(
     -------
     PowerAnalysis
         The effect of each arm, in the units of the metric (points of a proportion) and relative to
-        the baseline; upwards unless `alternative` is ``"less"``; missing where no possible effect
-        would be found.
+        the baseline; ``.effect`` that of the arm with the largest. It is upwards unless
+        `alternative` is ``"less"``, and missing where no possible effect would be found.
 
     Raises
     ------
@@ -303,9 +318,8 @@ def minimum_detectable_effect(
 
     Examples
     --------
-    >>> found = minimum_detectable_effect(10_000, baseline=0.10).to_frame()
-    >>> found["effect"].round(4).tolist(), found["relative_effect"].round(3).tolist()
-    ([0.0174], [0.174])
+    >>> round(minimum_detectable_effect(10_000, baseline=0.10).effect, 4)
+    0.0174
     """
     arms, questions = read_questions(
         baseline,
@@ -352,7 +366,7 @@ balanced
     Returns
     -------
     PowerAnalysis
-        The power of each arm.
+        The power of each arm; ``.power`` that of the arm with the least.
 
     Raises
     ------

@@ -61,8 +61,8 @@ def power_curves(
         label = _plain(f"{segment}: {least['effect']:+.3g}")
         ax.plot(rows["n"], rows["power"], label=label, **line)
         ax.plot(least["n"], least["power"], "D" if whole else "o", color=color, markersize=6)
-    if analysis.power is not None:
-        ax.axhline(analysis.power, color="0.5", linewidth=0.9, linestyle="--", zorder=0)
+    if analysis.target is not None:
+        ax.axhline(analysis.target, color="0.5", linewidth=0.9, linestyle="--", zorder=0)
     ax.set_xscale("log")
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("customers in all arms (of the segment), log scale")
