@@ -13,7 +13,7 @@ from custseg.campaigns._cells import ALL, name_labels
 from custseg.campaigns._moments import Moments
 from custseg.campaigns.effects import CampaignTest
 from custseg.campaigns.metrics import Metric
-from custseg.errors import DataError, check_columns
+from custseg.errors import DataError, ParameterError, check_columns
 
 _WHERE = "the history"
 _MOST_STRATA = 10_000
@@ -64,10 +64,17 @@ def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()
     ------
     ColumnError
         If a column is missing.
+    ParameterError
+        If `test` is no test.
     DataError
         If there are no rows, a column holds no or infinite numbers, a proportion is not 0/1, or a
         customer has several rows.
     """
+    if not isinstance(test, CampaignTest):
+        raise ParameterError(
+            f"test is a {type(test).__name__}, but must be a CampaignTest, such as "
+            "design.test({'spend': Mean('spend')})."
+        )
     lazy = to_lazy(history)
     schema = lazy.collect_schema()
     numbers = list(dict.fromkeys(c for m in test.metrics.values() for c in m.columns))

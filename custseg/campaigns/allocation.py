@@ -1,6 +1,6 @@
 """Who lands in which arm: salted hashes that never forget, and arms balanced within strata."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from math import isclose
 from typing import Any
@@ -56,8 +56,13 @@ def customer_rows(customers: Any) -> tuple[pd.Index, pd.DataFrame]:
         if rows.index.name != "customer_id":
             check_columns(rows.columns, ["customer_id"], where="the customers")
             rows = rows.set_index("customer_id")
+    elif isinstance(customers, str) or not isinstance(customers, Iterable):
+        raise DataError(
+            f"customers is a {type(customers).__name__}, but must be a frame with one row per "
+            "customer, or a list of ids."
+        )
     else:
-        ids = customers.index if isinstance(customers, pd.Series) else customers
+        ids = customers.index if isinstance(customers, pd.Series) else list(customers)
         rows = pd.DataFrame(index=pd.Index(ids, name="customer_id"))
     if rows.empty and not len(rows.index):
         raise DataError("there are no customers.")

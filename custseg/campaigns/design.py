@@ -225,9 +225,15 @@ class CampaignDesign:
         ------
         ColumnError
             If a column is missing.
+        ParameterError
+            If `assignment` is none.
         DataError
             If customers are missing, or no column can be compared.
         """
+        if not isinstance(assignment, Assignment):
+            raise ParameterError(
+                f"assignment is a {type(assignment).__name__}, but must be what assign returned."
+            )
         ids, rows = customer_rows(customers)
         if columns is None:
             columns = list(rows.columns)

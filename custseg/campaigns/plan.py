@@ -449,6 +449,11 @@ def _rows(customers: pd.DataFrame, segments: pd.Series | str) -> tuple[pd.DataFr
         check_columns(rows.columns, [segments], where=_WHERE)
         labels = rows[segments]
     else:
+        if not isinstance(segments, pd.Series):
+            raise DataError(
+                f"segments is a {type(segments).__name__}, but must be a Series of labels on the "
+                "customer ids, or the name of a column."
+            )
         if segments.index.duplicated().any():
             raise DataError("the segments name a customer twice. Keep one label per customer.")
         labels = segments.reindex(ids)

@@ -219,11 +219,11 @@ def test_the_test_of_balance_keeps_its_level():
         index=pd.RangeIndex(300, name="customer_id"),
     )
     p = []
-    for i in range(300):
+    for i in range(200):
         design = cs.CampaignDesign(arms={"control": 0.5, "email": 0.5}, salt=f"s{i}")
         p.append(design.balance(design.assign(rows), rows).overall["p_value"][0])
     share = np.mean(np.array(p) < 0.05)
-    assert share <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 300)
+    assert share <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
     assert stats.kstest(p, "uniform").pvalue > 1e-3
 
 
@@ -234,6 +234,8 @@ def test_balance_needs_the_assigned_customers(customers):
         design.balance(found, customers.iloc[1:])
     with pytest.raises(ColumnError, match="no column 'agee'"):
         design.balance(found, customers, columns=["agee"])
+    with pytest.raises(ParameterError, match="assignment is a DataFrame"):
+        design.balance(found.to_frame(), customers)
     with pytest.raises(DataError, match="no column to compare"):
         design.balance(found, customers[[]])
 
@@ -260,6 +262,7 @@ def test_a_wrong_design_is_refused(changes, message):
         ([1, 1, 2], {}, "1 repeated and 0 missing"),
         ([1, None], {}, "1 missing"),
         ([], {}, "no customers"),
+        ("abc", {}, "customers is a str"),
         (pd.DataFrame({"id": [1]}), {}, "no column 'customer_id'"),
         ([1, 2], {"strata": ["region"]}, "no column 'region'"),
     ],

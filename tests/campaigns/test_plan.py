@@ -282,6 +282,8 @@ def test_customers_that_do_not_fit_the_plan_are_refused(customers, segments):
         plan.apply(customers.drop(columns="newsletter"), segments)
     with pytest.raises(DataError, match="no customer has a segment"):
         plan.apply(customers, segments.rename(str.upper))
+    with pytest.raises(DataError, match="segments is a list"):
+        plan.apply(customers, segments.tolist())
     with pytest.raises(DataError, match="1 repeated"):
         plan.apply(pd.concat([customers, customers.head(1)]), segments)
     with pytest.raises(DataError, match="column 'value' must hold numbers"):
