@@ -36,6 +36,7 @@ from custseg.stats.scores import (
     effective_sample_size,
     nps,
 )
+from custseg.stats.shrinkage import Shrunk, shrink
 
 __all__ = [
     "Alpha",
@@ -47,6 +48,7 @@ __all__ = [
     "Permutation",
     "Posterior",
     "Score",
+    "Shrunk",
     "Superiority",
     "benjamini_hochberg",
     "beta_binomial",
@@ -70,6 +72,7 @@ __all__ = [
     "quantile_difference",
     "relative_difference",
     "score_statistic",
+    "shrink",
     "wald",
     "welch",
     "welch_anova",

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.duration.survfunc import survdiff
 
 from custseg._engine import collect
 from custseg.audit import DAY
@@ -361,6 +360,8 @@ def _lengths(curve: pd.DataFrame, until: float) -> dict[str, float]:
 def _log_rank(time: Vector, left: Vector, labels: NDArray[Any], names: list[str]) -> pd.Series:
     if len(names) < 2 or not left.any():
         return pd.Series({"chi2": np.nan, "df": 0, "p_value": np.nan})
+    from statsmodels.duration.survfunc import survdiff  # slow to load
+
     chi2, p_value = survdiff(time, left, labels)
     return pd.Series({"chi2": float(chi2), "df": len(names) - 1, "p_value": float(p_value)})
 

@@ -13,8 +13,7 @@ from scipy import stats
 from custseg._engine import collect
 from custseg.errors import ConvergenceError, DataError, check_number, check_option
 from custseg.results import Result
-from custseg.stats import wilson
-from custseg.stats.shrinkage import shrink
+from custseg.stats import shrink, wilson
 from custseg.tables import Transactions, require_roles
 from custseg.value._orders import PERIODS, period_number, read_orders, with_segments
 from custseg.value._segments import ALL, name_segments
@@ -120,7 +119,7 @@ def price_sensitivity(
     PriceSensitivity
         Discount shares have Wilson intervals at the sample size that customers as clusters amount
         to; slopes standard errors by products as clusters (CR3), which hold for any spread of the
-        counts. Slopes of segments are pulled towards each other by `custseg.stats.shrinkage`.
+        counts. Slopes of segments are pulled towards each other by `custseg.stats.shrink`.
 
     Raises
     ------
