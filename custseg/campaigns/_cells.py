@@ -195,9 +195,9 @@ def read_cells(data: nw.LazyFrame, roles: Roles, control: Any, planned: Sequence
 
 
 def _select(data: nw.LazyFrame, roles: Roles) -> nw.LazyFrame:
-    """Return the columns in use under inner names, numbers as floats, what is infinite as missing.
+    """Return the columns in use under inner names, numbers as floats.
 
-    ``infinite_{v}`` is 1 where it was, ``odd_{v}`` where a proportion is neither 0 nor 1.
+    ``odd_{v}`` is 1 where a proportion is neither 0 nor 1.
     """
     schema = data.collect_schema()
     given = {"arm": roles.arm, "segment": roles.segments, "customer_id": roles.customer_id}
@@ -214,12 +214,9 @@ def _select(data: nw.LazyFrame, roles: Roles) -> nw.LazyFrame:
                 )
     numbers = [_number(c, schema[c]).alias(v) for (c, _), v in roles.numbers.items()]
     base = data.select(*(nw.col(name).alias(role) for role, name in names.items()), *numbers)
-    inner = list(roles.numbers.values())
-    return base.with_columns(
-        *(nw.when(nw.col(v).is_finite()).then(nw.col(v)).alias(v) for v in inner),
-        *(one_if(~nw.col(v).is_finite()).alias(f"infinite_{v}") for v in inner),
-        *(one_if((nw.col(v) != 0) & (nw.col(v) != 1)).alias(f"odd_{v}") for v in roles.binary),
-    )
+    odd = {v: (nw.col(v) != 0) & (nw.col(v) != 1) for v in roles.binary}
+    marks = [one_if(mark).alias(f"odd_{v}") for v, mark in odd.items()]
+    return base.with_columns(*marks) if marks else base
 
 
 def _number(column: str, kind: Any) -> nw.Expr:
@@ -263,14 +260,15 @@ def _caps(base: nw.LazyFrame, roles: Roles) -> dict[str, float]:
 
 
 def _capped(base: nw.LazyFrame, caps: Mapping[str, float]) -> nw.LazyFrame:
-    """Cap columns; ``over_{v}`` is 1 where a value was above."""
+    """Cap columns, but not what is infinite; ``over_{v}`` is 1 where a value was above."""
     if not caps:
         return base
+    above = {v: (nw.col(v) > cap) & nw.col(v).is_finite() for v, cap in caps.items()}
     return base.with_columns(
-        *(one_if(nw.col(v) > cap).alias(f"over_{v}") for v, cap in caps.items()),
+        *(one_if(mark).alias(f"over_{v}") for v, mark in above.items()),
         *(
-            nw.when(nw.col(v) > cap).then(nw.lit(cap)).otherwise(nw.col(v)).alias(v)
-            for v, cap in caps.items()
+            nw.when(mark).then(nw.lit(caps[v])).otherwise(nw.col(v)).alias(v)
+            for v, mark in above.items()
         ),
     )
 
@@ -285,7 +283,8 @@ def _first_shifts(base: nw.LazyFrame, roles: Roles) -> dict[str, float]:
     first = collect(base.select(*names).head(_FIRST_ROWS))
     shifts = dict.fromkeys(names, 0.0)
     for name in (v for v in names if v not in roles.binary):
-        mean, spread = first[name].mean(), first[name].std()
+        known = first[name][np.isfinite(first[name])]
+        mean, spread = known.mean(), known.std()
         if mean == mean:
             step = 10.0 ** np.floor(np.log10(spread)) if spread > 0 else 0.0
             shifts[name] = float(np.round(mean / step) * step if step else mean)
@@ -308,17 +307,18 @@ def _check_values(base: nw.LazyFrame, roles: Roles, sums: pd.DataFrame) -> None:
     """Refuse columns without values, with infinite ones, and proportions that are not 0 and 1."""
     if sums.empty:
         raise DataError(f"{_WHERE} have no rows.")
-    for (column, _), v in roles.numbers.items():
-        infinite = int(sums[f"infinite_{v}"].sum())
-        if infinite:
-            raise DataError(
-                f"column {column!r} holds {infinite:,} infinite values. Replace them by numbers, "
-                "or by missing values, which are set aside and counted."
-            )
-        if not sums[f"count_{v}"].sum():
-            raise DataError(f"column {column!r} holds no value at all.")
-        if v in roles.binary and sums[f"odd_{v}"].sum():
-            _refuse_odd(base, roles, column, v, int(sums[f"odd_{v}"].sum()))
+    for m, metric in enumerate(roles.metrics.values()):
+        for i, (column, v) in enumerate(zip(metric.columns, roles.inner(metric), strict=True)):
+            if np.isinf(sums[[f"lo_{m}_{i}", f"hi_{m}_{i}"]].to_numpy(dtype=float)).any():
+                found = collect(base.select(infinite=one_if(~nw.col(v).is_finite()).sum()))
+                raise DataError(
+                    f"column {column!r} holds {int(found.iloc[0, 0]):,} infinite values. Replace "
+                    "them by numbers, or by missing values, which are set aside and counted."
+                )
+            if not sums[f"n_{m}"].sum() and not collect(base.select(nw.col(v).count())).iloc[0, 0]:
+                raise DataError(f"column {column!r} holds no value at all.")
+            if v in roles.binary and sums[f"odd_{v}"].sum():
+                _refuse_odd(base, roles, column, v, int(sums[f"odd_{v}"].sum()))
 
 
 def _refuse_odd(base: nw.LazyFrame, roles: Roles, column: str, v: str, rows: int) -> None:
@@ -354,44 +354,40 @@ def _sums(
     cell, which is a window over all rows.
     """
     keys = ["arm"] if roles.segments is None else ["segment", "arm"]
-    base = base.with_columns(
-        (nw.lit(shifts[v]) if v in shifts else nw.col(v).mean().over(*keys)).alias(f"shift_{v}")
-        for v in roles.numbers.values()
-    )
-    steps: list[list[nw.Expr]] = [[], [], [], []]
-    aggregates = [nw.len().alias("rows")]
-    for v in roles.numbers.values():
-        aggregates += [nw.col(v).count().alias(f"count_{v}"), nw.col(f"infinite_{v}").sum()]
-        aggregates.append(nw.col(f"shift_{v}").max())
+    windows = [v for v in roles.numbers.values() if v not in shifts]
+    steps: list[list[nw.Expr]] = [
+        [nw.col(v).mean().over(*keys).alias(f"shift_{v}") for v in windows],
+        *([], [], [], []),
+    ]
+    aggregates = [nw.len().alias("rows"), *(nw.col(f"shift_{v}").max() for v in windows)]
     aggregates += [nw.col(f"odd_{v}").sum() for v in roles.binary]
+
+    def add_up(step: int, value: nw.Expr, name: str) -> None:
+        steps[step].append(value.alias(name))
+        aggregates.append(nw.col(name).sum())
+
     for m, metric in enumerate(roles.metrics.values()):
         names = roles.inner(metric)
+        p = range(len(names))
         complete = ~nw.any_horizontal(*(nw.col(v).is_null() for v in names), ignore_nulls=False)
         aggregates.append(nw.col(names[0]).count().alias(f"outcome_{m}"))
         aggregates.append(nw.col(f"r_{m}_0").count().alias(f"n_{m}"))
         if names[0] in caps:
-            over = nw.when(complete).then(nw.col(f"over_{names[0]}")).alias(f"over_{m}")
-            steps[0].append(over)
-            aggregates.append(nw.col(f"over_{m}").sum())
-        p = range(len(names))
-        for i in p:
-            raw, shifted = f"r_{m}_{i}", f"s_{m}_{i}"
-            steps[0].append(nw.when(complete).then(nw.col(names[i])).alias(raw))
-            steps[1].append((nw.col(raw) - nw.col(f"shift_{names[i]}")).alias(shifted))
-            aggregates.append(nw.col(shifted).sum())
-            aggregates.append(nw.col(raw).min().alias(f"lo_{m}_{i}"))
-            aggregates.append(nw.col(raw).max().alias(f"hi_{m}_{i}"))
+            add_up(1, nw.when(complete).then(nw.col(f"over_{names[0]}")), f"over_{m}")
+        for i, v in enumerate(names):
+            raw = nw.col(f"r_{m}_{i}")
+            steps[1].append(nw.when(complete).then(nw.col(v)).alias(f"r_{m}_{i}"))
+            aggregates += [raw.min().alias(f"lo_{m}_{i}"), raw.max().alias(f"hi_{m}_{i}")]
+            add_up(2, raw - (shifts[v] if v in shifts else nw.col(f"shift_{v}")), f"s_{m}_{i}")
         for i, j in multisets(p, 2):
-            product, name = nw.col(f"s_{m}_{i}") * nw.col(f"s_{m}_{j}"), f"q_{m}_{i}_{j}"
-            steps[2].append(product.alias(name))
-            aggregates.append(nw.col(name).sum())
+            add_up(3, nw.col(f"s_{m}_{i}") * nw.col(f"s_{m}_{j}"), f"q_{m}_{i}_{j}")
         for i, j, h in multisets(range(metric.third), 3):
-            product, name = nw.col(f"q_{m}_{i}_{j}") * nw.col(f"s_{m}_{h}"), f"t_{m}_{i}_{j}_{h}"
-            steps[3].append(product.alias(name))
-            aggregates.append(nw.col(name).sum())
+            add_up(4, nw.col(f"q_{m}_{i}_{j}") * nw.col(f"s_{m}_{h}"), f"t_{m}_{i}_{j}_{h}")
     for step in steps:
         base = base.with_columns(*step) if step else base
-    return collect(base.group_by(*keys).agg(*aggregates))
+    return collect(base.group_by(*keys).agg(*aggregates)).assign(
+        **{f"shift_{v}": shift for v, shift in shifts.items()}
+    )
 
 
 def _rows(base: nw.LazyFrame, roles: Roles, cells: pd.DataFrame) -> pd.DataFrame:
