@@ -157,21 +157,20 @@ def _left(params: Vector, x: Vector, recency: Vector, age: Vector) -> tuple[Vect
     share = chance / total[:, None]
 
     each = (-log_a, -k / a, -log_b, -(s + 1) / b)
-    slopes = np.array([_mean(share, slope) for slope in each])
+    weighted = [share * slope for slope in each]
+    slopes = np.array([slope.sum(axis=1) for slope in weighted])
     bends = np.zeros((4, 4, len(x)))
     for i in range(4):
         for j in range(i, 4):
-            bends[i, j] = _mean(share, each[i] * each[j]) - slopes[i] * slopes[j]
-    bends[0, 1] -= _mean(share, 1 / a)
-    bends[1, 1] += _mean(share, k / a**2)
-    bends[2, 3] -= _mean(share, 1 / b)
-    bends[3, 3] += _mean(share, (s + 1) / b**2)
+            bends[i, j] = np.einsum("ij,ij->i", weighted[i], each[j])
+    # The means of 1 / a and k / a^2 are those of the slope k / a and of its square, over k.
+    bends[0, 1] += slopes[1] / (r + x)
+    bends[1, 1] += bends[1, 1] / (r + x)
+    bends[2, 3] += slopes[3] / (s + 1)
+    bends[3, 3] += bends[3, 3] / (s + 1)
+    bends -= slopes[:, None] * slopes
     bends[2, 2] -= 1 / s**2
     slopes[2] += 1 / s
     with np.errstate(divide="ignore"):
         value = np.log(s) + top + np.log(half * (near + recency)) + np.log(total)
     return value, slopes, bends
-
-
-def _mean(share: Vector, values: Vector) -> Vector:
-    return np.einsum("ij,ij->i", share, values)
