@@ -35,19 +35,44 @@ def _squared(XT: Matrix, low: int, high: int, center: Matrix, out: Matrix) -> No
 
 
 @njit(cache=True, nogil=True)
-def _draw(mass: Matrix, uniform: float) -> int:
-    """Return a position drawn with probability proportional to `mass`."""
-    total = 0.0
-    for i in range(len(mass)):
-        total += mass[i]
-    target = uniform * total
+def _sum_blocks(mass: Matrix, sums: Matrix) -> None:
+    """Put the sum of every block of `mass` into `sums`; four sums at a time do not wait."""
+    n = len(mass)
+    for block in range(len(sums)):
+        low = block * BLOCK
+        high = min(low + BLOCK, n)
+        a, b, c, d = 0.0, 0.0, 0.0, 0.0
+        even = low + (high - low) // 4 * 4
+        for i in range(low, even, 4):
+            a += mass[i]
+            b += mass[i + 1]
+            c += mass[i + 2]
+            d += mass[i + 3]
+        for i in range(even, high):
+            a += mass[i]
+        sums[block] = (a + b) + (c + d)
+
+
+@njit(cache=True, nogil=True)
+def _draw(mass: Matrix, sums: Matrix, uniform: float) -> int:
+    """Return a position drawn with probability proportional to `mass`, whose blocks have `sums`."""
+    target = uniform * sums.sum()
     running = 0.0
-    last = 0
-    for i in range(len(mass)):
+    before = 0.0
+    found = 0
+    for block in range(len(sums)):
+        if sums[block] > 0:
+            found = block
+            before = running
+            running += sums[block]
+            if running > target:
+                break
+    last = found * BLOCK
+    for i in range(found * BLOCK, min((found + 1) * BLOCK, len(mass))):
         if mass[i] > 0:
             last = i
-            running += mass[i]
-            if running > target:
+            before += mass[i]
+            if before > target:
                 break
     return last
 
@@ -58,28 +83,32 @@ def _start(XT: Matrix, weights: Matrix, uniforms: Matrix, centers: Matrix) -> No
     n = XT.shape[1]
     closest = np.empty(n, XT.dtype)
     mass = np.empty(n)
+    sums = np.empty((n + BLOCK - 1) // BLOCK)
+    potential = np.empty(BLOCK)
     trial = np.empty(n, XT.dtype)
     best = np.empty(n, XT.dtype)
-    point = XT[:, _draw(weights, uniforms[0, 0])].copy()
+    _sum_blocks(weights, sums)
+    point = XT[:, _draw(weights, sums, uniforms[0, 0])].copy()
     centers[0] = point
     _squared(XT, 0, n, point, closest)
     for j in range(1, len(centers)):
         for i in range(n):
             mass[i] = weights[i] * closest[i]
+        _sum_blocks(mass, sums)
         least = np.inf
         for t in range(uniforms.shape[1]):
-            point[:] = XT[:, _draw(mass, uniforms[j, t])]
-            potential = 0.0
+            point[:] = XT[:, _draw(mass, sums, uniforms[j, t])]
+            potential[:] = 0.0
             for low in range(0, n, BLOCK):
                 high = min(low + BLOCK, n)
-                part = trial[low:high]
+                part, before, heavy = trial[low:high], closest[low:high], weights[low:high]
                 _squared(XT, low, high, point, part)
                 for i in range(high - low):
-                    part[i] = min(part[i], closest[low + i])
-                for i in range(high - low):
-                    potential += weights[low + i] * part[i]
-            if potential < least:
-                least = potential
+                    part[i] = min(part[i], before[i])
+                    potential[i] += heavy[i] * part[i]
+            reached = potential.sum()
+            if reached < least:
+                least = reached
                 best, trial = trial, best
                 centers[j] = point
         closest, best = best, closest
