@@ -26,7 +26,8 @@ class Balance(Result):
         The table of `to_frame`.
     overall
         One row per treatment arm: `arm`, `statistic` (the squared Mahalanobis distance of its
-        means from those of control, in units of what chance allows), `df`, `p_value`.
+        means from those of control, in units of what chance allows within strata), `df`,
+        `p_value`.
     control
         The arm that the others are compared with.
     notes
@@ -47,8 +48,8 @@ class Balance(Result):
         pandas.DataFrame
             `column`, `level` (of a category; ``""`` for a number), `arm`, `control`, `treatment`
             (means, or shares of the level), `std_diff` (their difference over the standard
-            deviation within arms), `p_value` (of the randomisation, normal), `p_holm` (over all
-            rows).
+            deviation within arms), `p_value` (of the randomisation, normal; missing where strata
+            leave nothing to chance), `p_holm` (over all rows).
         """
         return self.table.copy()
 
@@ -71,11 +72,13 @@ class Balance(Result):
         return " ".join(parts)
 
 
-def compare_arms(customers: pd.DataFrame, arm: pd.Series, control: Any) -> Balance:
+def compare_arms(
+    customers: pd.DataFrame, arm: pd.Series, control: Any, stratum: pd.Series | None = None
+) -> Balance:
     """Compare the columns of a customer table between arms.
 
-    The variances are those of drawing arms from these customers at random, so the test of all
-    columns at once needs no distribution of theirs.
+    The variances are those of drawing arms from these customers at random, within strata where
+    they were drawn so; the test of all columns at once needs no distribution of theirs.
 
     Parameters
     ----------
@@ -86,6 +89,8 @@ def compare_arms(customers: pd.DataFrame, arm: pd.Series, control: Any) -> Balan
         Each customer's arm, on the same index.
     control
         The arm that the others are compared with.
+    stratum
+        Each customer's stratum, on the same index; one for all when ``None``.
 
     Returns
     -------
@@ -119,37 +124,58 @@ def compare_arms(customers: pd.DataFrame, arm: pd.Series, control: Any) -> Balan
         raise DataError("balance needs at least 2 customers in control and in another arm.")
     categorical = isinstance(arm.dtype, pd.CategoricalDtype)
     order = list(arm.cat.categories) if categorical else sorted(sizes.index)
+    strata = np.zeros(len(arm), dtype=int) if stratum is None else pd.factorize(stratum)[0]
     rows, overall = [], []
     for treatment in [name for name in order if name != control and name in sizes]:
         a, b = numbers[found == control], numbers[found == treatment]
-        both = np.concatenate([a, b])
-        difference = b.mean(axis=0) - a.mean(axis=0)
-        drawn = np.atleast_2d(np.cov(both, rowvar=False)) * (1 / len(a) + 1 / len(b))
-        within = np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
         with np.errstate(divide="ignore", invalid="ignore"):
+            difference = b.mean(axis=0) - a.mean(axis=0)
+            within = np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
             std_diff = np.where(difference == 0, 0, difference / within)
-            p = 2 * stats.norm.sf(np.abs(difference) / np.sqrt(np.diag(drawn)))
-        scale = np.sqrt(np.where(np.diag(drawn) > 0, np.diag(drawn), 1))
-        z = difference / scale
+        both = (found == control) | (found == treatment)
+        z, correlation = _drawn(numbers[both], found[both] == treatment, strata[both])
         # levels of a category add up to 1: what they repeat of each other counts once
-        spread, axes = np.linalg.eigh(drawn / np.outer(scale, scale))
-        kept = spread > _REPEATED * spread.max()
-        statistic = float(((z @ axes)[kept] ** 2 / spread[kept]).sum())
-        rank = int(kept.sum())
-        overall.append((treatment, statistic, rank, float(stats.chi2.sf(statistic, rank))))
+        spread, axes = np.linalg.eigh(correlation)
+        kept = spread > _REPEATED * max(spread.max(), 1)
+        statistic = float(((np.nan_to_num(z) @ axes)[kept] ** 2 / spread[kept]).sum())
+        df = int(kept.sum())
+        overall.append((treatment, statistic, df, float(stats.chi2.sf(statistic, df))))
         rows.append(
             names.assign(
                 arm=treatment,
                 control=a.mean(axis=0),
                 treatment=b.mean(axis=0),
                 std_diff=std_diff,
-                p_value=p,
+                p_value=2 * stats.norm.sf(np.abs(z)),
             )
         )
     table = pd.concat(rows, ignore_index=True)
     table["p_holm"] = holm(table["p_value"].to_numpy())
     tests = pd.DataFrame(overall, columns=["arm", "statistic", "df", "p_value"])
     return Balance(table, tests, control, tuple(notes))
+
+
+def _drawn(
+    numbers: np.ndarray, treated: np.ndarray, strata: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the differences over their standard errors under random draws, and correlations.
+
+    Strata count by their effective sizes, ``treated * untreated / all``. A column that does not
+    vary within strata has no standard error: NaN, and no correlation.
+    """
+    n = np.bincount(strata)
+    n_treated = np.bincount(strata, treated, len(n))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = [np.bincount(strata, column, len(n)) / n for column in numbers.T]
+        weight = np.nan_to_num(n_treated * (n - n_treated) / n / (n - 1))
+    centred = numbers - np.stack(means, axis=1)[strata]
+    centred[np.abs(centred) < _REPEATED * np.abs(numbers).max(axis=0)] = 0
+    used = (weight > 0)[strata]
+    total = centred[treated & used].sum(axis=0)
+    variance = (centred * weight[strata, None]).T @ centred
+    error = np.sqrt(np.diag(variance))
+    scale = np.where(error > 0, error, 1)
+    return np.where(error > 0, total / scale, np.nan), variance / np.outer(scale, scale)
 
 
 def _numbers(customers: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame, list[str]]:

@@ -1,7 +1,7 @@
 """A campaign before it runs: its arms, who is assigned to them, and the test it is planned for."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -245,12 +245,13 @@ class CampaignDesign:
                 f"{len(unknown):,} assigned customers are not in the table, such as "
                 f"{unknown[0]!r}. Give the table that was assigned."
             )
-        assigned = assignment.customers.loc[~assignment.customers["holdout"], "arm"]
-        found = compare_arms(rows.loc[assigned.index, list(columns)], assigned, self.control)
-        if assignment.method == "hash" or not self.strata:
-            return found
-        note = f"{', '.join(self.strata)}: balanced by design, so the test of all finds less."
-        return replace(found, notes=(*found.notes, note))
+        assigned = assignment.customers[~assignment.customers["holdout"]]
+        return compare_arms(
+            rows.loc[assigned.index, list(columns)],
+            assigned["arm"],
+            self.control,
+            assigned["stratum"] if assignment.method == "stratified" else None,
+        )
 
     def sample_size(
         self,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from itertools import combinations, product
 
 import duckdb
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 
 import custseg as cs
 from custseg.campaigns.allocation import by_threshold, hash_uniform, within_strata
+from custseg.campaigns.balance import _drawn
 from custseg.errors import ColumnError, DataError, ParameterError
 
 ARMS = {"control": 0.5, "email": 0.3, "letter": 0.2}
@@ -204,7 +206,9 @@ def test_balance_is_that_of_chance_and_finds_what_is_not(customers):
     assert row["std_diff"] == pytest.approx((age["email"].mean() - age["control"].mean()) / pooled)
     p = stats.ttest_ind(age["email"], age["control"]).pvalue
     assert row["p_value"] == pytest.approx(p, abs=2e-3)
-    levels = set(table.loc[table["column"] == "region", "level"])
+    region = table[table["column"] == "region"]
+    assert region["p_value"].isna().all()  # the strata leave nothing to chance
+    levels = set(region["level"])
     assert levels == {"north", "south", "west", "(missing)"}
     older = customers.assign(age=customers["age"] + 6 * (arm == "letter"))
     broken = design.balance(design.assign(customers), older)
@@ -212,19 +216,41 @@ def test_balance_is_that_of_chance_and_finds_what_is_not(customers):
     assert "letter and control differ more than chance allows" in broken.summary()
 
 
-def test_the_test_of_balance_keeps_its_level():
+@pytest.mark.parametrize("strata", [[], ["region"]])
+def test_the_test_of_balance_keeps_its_level(strata):
     rng = np.random.default_rng(10)
+    region = rng.choice(list("abc"), 300)
     rows = pd.DataFrame(
-        {"spend": rng.lognormal(0, 1.2, 300), "region": rng.choice(list("abc"), 300)},
+        {"spend": rng.lognormal(0, 1, 300) + 5 * (region == "a"), "vip": rng.random(300) < 0.3},
         index=pd.RangeIndex(300, name="customer_id"),
-    )
+    ).assign(region=region)
     p = []
     for i in range(200):
-        design = cs.CampaignDesign(arms={"control": 0.5, "email": 0.5}, salt=f"s{i}")
+        design = cs.CampaignDesign(arms={"none": 0.5, "email": 0.5}, salt=f"s{i}", strata=strata)
         p.append(design.balance(design.assign(rows), rows).overall["p_value"][0])
-    share = np.mean(np.array(p) < 0.05)
-    assert share <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
+    assert np.mean(np.array(p) < 0.05) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
     assert stats.kstest(p, "uniform").pvalue > 1e-3
+
+
+def test_the_variances_of_balance_are_those_of_all_possible_draws():
+    rng = np.random.default_rng(11)
+    numbers = rng.lognormal(0, 1, (9, 2))
+    strata, sizes = np.repeat([0, 1], [4, 5]), (2, 3)
+    pairs = product(combinations(range(4), sizes[0]), combinations(range(4, 9), sizes[1]))
+    draws = [np.isin(np.arange(9), [*first, *second]) for first, second in pairs]
+    weights = np.array([4 / 4, 6 / 5])  # treated times untreated over all
+    differences = [
+        sum(
+            weights[s] * (numbers[t & (strata == s)].mean(0) - numbers[~t & (strata == s)].mean(0))
+            for s in (0, 1)
+        )
+        for t in draws
+    ]
+    covariance = np.cov(np.array(differences), rowvar=False, ddof=0)
+    z, correlation = _drawn(numbers, draws[3], strata)
+    np.testing.assert_allclose(z, differences[3] / np.sqrt(np.diag(covariance)))
+    error = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose(correlation, covariance / np.outer(error, error))
 
 
 def test_balance_needs_the_assigned_customers(customers):
