@@ -54,7 +54,7 @@ class Baselines(Result):
         for row in self.table[self.table["segment"] == "(all)"].to_dict("records"):
             spread = "" if row["binary"] else f", standard deviation {format_number(row['sd'])}"
             parts.append(
-                f"{row['metric']}: {format_number(row['baseline'])} per customer{spread} "
+                f"{row['metric']}: {format_number(row['baseline'])}{spread} "
                 f"({row['n']:,} customers)."
             )
         return " ".join(parts)

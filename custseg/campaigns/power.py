@@ -413,6 +413,14 @@ def _analysis(
         rows.append(answer_rows(question, arms, n, effect))
         notes = notes + remarks(question, n, effect)
     table = pd.concat(rows, ignore_index=True)
+    in_segments = table["segment"] != ALL
+    for name, tests in table[in_segments].groupby("metric", sort=False):
+        if questions[0].setting.correction != "none":
+            level = format_number(tests["alpha"].min())
+            notes.append(
+                f"{name}: the {len(tests)} tests of segments and arms are one family, each planned "
+                f"at alpha {level}."
+            )
     return PowerAnalysis(table, solved, power, arms, tuple(questions), tuple(dict.fromkeys(notes)))
 
 

@@ -105,7 +105,7 @@ def baselines(found: "Baselines", *, metric: str | None = None, ax: Axes | None 
     ax.hlines(y, rows["baseline"] - half, rows["baseline"] + half, color=color, linewidth=1.6)
     ax.plot(rows["baseline"], y, "o", color=color, markersize=5)
     _rows(ax, rows["segment"])
-    ax.set_xlabel(_plain(f"{metric} per customer (with 95% interval)"))
+    ax.set_xlabel(_plain(f"{metric} (with 95% interval)"))
     return ax
 
 

@@ -108,6 +108,11 @@ def test_baselines_make_sizes_by_metric_and_segment(history):
         0.1 * row["baseline"], sd=row["sd"], r_squared=row["r_squared"], alpha=0.05 / 2
     )
     assert table["n"][2] == alone.n
+    family = "spend: the 2 tests of segments and arms are one family, each planned at alpha 0.0250."
+    assert family in sample_size(relative_effect=0.1, baseline=found).notes
+    uncorrected = sample_size(relative_effect=0.1, baseline=found, correction="none")
+    assert not any("one family" in note for note in uncorrected.notes)
+    assert uncorrected.to_frame()["n"][2] < table["n"][2]
     assert table["n_campaign"][2] == np.ceil(alone.n / row["share"])
     by_metric = sample_size({"spend": 2.0, "visit": 0.03}, baseline=found).to_frame()
     assert by_metric.groupby("metric")["effect"].max().to_dict() == {"spend": 2.0, "visit": 0.03}
