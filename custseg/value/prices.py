@@ -71,9 +71,10 @@ class PriceSensitivity(Result):
             )
             own = rows["shrunk"].drop(ALL).dropna()
             if len(own) > 1:
+                how = "" if np.isnan(self.spread) else ", both shrunk"
                 told.append(
                     f"Most sensitive {own.idxmin()} ({own.min():+.1f}), least {own.idxmax()} "
-                    f"({own.max():+.1f}), both shrunk."
+                    f"({own.max():+.1f}){how}."
                 )
         return " ".join(told)
 

@@ -151,6 +151,7 @@ def test_planted_curves_are_covered_by_their_standard_errors():
     assert np.mean(inside) > 0.95 - 3 * np.sqrt(0.05 * 0.95 / 360)
 
 
+@pytest.mark.slow
 def test_what_a_split_promises_is_what_it_brings():
     truth = curves()
     size, scale = truth["size"].to_numpy(), truth["scale"].to_numpy()

@@ -71,6 +71,7 @@ def test_a_slope_is_that_of_a_poisson_regression_with_a_level_per_product():
     assert se == pytest.approx(jackknife, rel=0.05)
 
 
+@pytest.mark.slow
 def test_planted_slopes_come_back_and_shrinking_needs_three_segments():
     found = []
     for seed in range(12):
