@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from custseg._engine import collect, to_lazy
 from custseg.errors import DataError, ParameterError, check_columns, check_number
 
 
@@ -41,30 +42,30 @@ def customer_rows(customers: Any) -> tuple[pd.Index, pd.DataFrame]:
     Parameters
     ----------
     customers
-        A frame with one row per customer, whose index or column is ``customer_id``; a Series on
-        these ids; or a list of them.
+        A table of any kind with one row per customer, whose index or column is ``customer_id``; a
+        Series on these ids; or a list of them. What is no pandas frame is collected to one.
 
     Raises
     ------
     ColumnError
-        If a frame has no ``customer_id``.
+        If a table has no ``customer_id``.
     DataError
         If a customer is missing or comes twice, or there are none.
     """
-    if isinstance(customers, pd.DataFrame):
-        rows = customers
+    if hasattr(customers, "columns"):
+        rows = customers if isinstance(customers, pd.DataFrame) else collect(to_lazy(customers))
         if rows.index.name != "customer_id":
             check_columns(rows.columns, ["customer_id"], where="the customers")
             rows = rows.set_index("customer_id")
     elif isinstance(customers, str) or not isinstance(customers, Iterable):
         raise DataError(
-            f"customers is a {type(customers).__name__}, but must be a frame with one row per "
+            f"customers is a {type(customers).__name__}, but must be a table with one row per "
             "customer, or a list of ids."
         )
     else:
         ids = customers.index if isinstance(customers, pd.Series) else list(customers)
         rows = pd.DataFrame(index=pd.Index(ids, name="customer_id"))
-    if rows.empty and not len(rows.index):
+    if not len(rows):
         raise DataError("there are no customers.")
     repeated, missing = int(rows.index.duplicated().sum()), int(rows.index.isna().sum())
     if repeated or missing:

@@ -114,8 +114,9 @@ class CampaignDesign:
         Parameters
         ----------
         customers
-            A frame with one row per customer, whose index or column is ``customer_id``, with the
-            columns of the strata; for a design without strata also a plain list of ids.
+            A table of any kind with one row per customer, whose index or column is ``customer_id``,
+            with the columns of the strata; for a design without strata also a list of ids. What is
+            no pandas frame is collected to one, in the order of its engine.
         method
             ``"hash"`` or ``"stratified"``; when ``None``, stratified if the design has strata.
 

@@ -181,6 +181,15 @@ def test_ids_alone_are_enough_without_strata():
     )
 
 
+def test_customers_may_come_from_another_engine(customers):
+    pl = pytest.importorskip("polars")
+    design = declare(strata=["region", "tier"], holdout=0.1)
+    there = pl.from_pandas(customers.reset_index())
+    assert design.assign(there).fingerprint == design.assign(customers).fingerprint
+    relation = duckdb.from_df(customers.reset_index())
+    assert design.assign(relation).fingerprint == design.assign(customers).fingerprint
+
+
 def test_the_display_and_words_of_an_assignment(customers):
     found = declare(strata=["tier"], holdout=0.1).assign(customers)
     assert "within 2 strata, seeded by salt 'spring'" in found.summary()
