@@ -1,5 +1,8 @@
 """Baselines read from a history, and simulated campaigns on it, against planted truth."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -259,3 +262,19 @@ def test_numbers_of_the_simulation_are_checked(history):
         aa_simulation(history, declare(), n_simulations=5)
     with pytest.raises(ParameterError, match="alpha is 0"):
         aa_simulation(history, declare(), alpha=0)
+
+
+@pytest.mark.realdata
+def test_the_hillstrom_customers_get_what_the_metrics_promise():
+    path = Path(os.environ["CUSTSEG_DATA"]) / "hillstrom.parquet"
+    test = declare(
+        {"visit": cs.Proportion("visit"), "spend": cs.Mean("spend", covariate="history")},
+        segments="zip_code",
+        allocation={"control": 0.5, "mail": 0.5},
+    )
+    found = aa_simulation(path, test, n_simulations=150)
+    assert (found.to_frame()["status"] == "ok").all()
+    level = baselines(path, test).to_frame().set_index(["metric", "segment"])
+    # history gains next to nothing there
+    assert level.loc[("spend", "(all)"), "r_squared"] == pytest.approx(0.0005, abs=5e-5)
+    assert level.loc[("visit", "(all)"), "baseline"] == pytest.approx(0.14678, abs=1e-5)
