@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import narwhals as nw
+import numpy as np
 from narwhals.exceptions import DuplicateError
 
 from custseg.errors import ColumnError, DataError, MissingFileError, ParameterError, nearest
@@ -351,7 +352,8 @@ def _from_local(frame: nw.DataFrame) -> nw.LazyFrame:
         native = frame.to_native()
         if native.index.name not in (None, *native.columns):
             native = native.reset_index()
-        return nw.from_native(duckdb.from_df(_without_zones(native).rename(columns=str)))
+        native = _forward(_without_zones(native))
+        return nw.from_native(duckdb.from_df(native.rename(columns=str)))
     zoned = [
         name
         for name, dtype in frame.schema.items()
@@ -387,3 +389,14 @@ def _without_zones(frame: "pd.DataFrame") -> "pd.DataFrame":
         for name, values in frame.select_dtypes("datetimetz").items()
     }
     return frame.assign(**local)
+
+
+def _forward(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a frame whose values do not lie backwards in memory, which DuckDB cannot read."""
+    strides = (
+        stride
+        for _, column in frame.items()
+        if isinstance(column.dtype, np.dtype)
+        for stride in column.to_numpy().strides
+    )
+    return frame.copy() if any(stride < 0 for stride in strides) else frame

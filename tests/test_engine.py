@@ -143,6 +143,15 @@ def test_the_given_frame_is_not_changed() -> None:
     pd.testing.assert_frame_equal(VISITS, before)
 
 
+def test_a_reversed_frame_is_read() -> None:
+    frame = pd.DataFrame(
+        {"n": range(5), "yes": [True, False, True, True, False], "x": np.arange(5.0)}
+    )
+    for given in (frame.iloc[::-1], frame.iloc[::2], frame.sort_values("n", ascending=False)):
+        read = collect(to_lazy(given))
+        pd.testing.assert_frame_equal(read, given.reset_index(drop=True), check_dtype=False)
+
+
 def test_a_named_index_is_a_column() -> None:
     indexed = VISITS.set_index("customer")
     assert set(to_lazy(indexed).collect_schema().names()) == set(VISITS)
