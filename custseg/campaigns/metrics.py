@@ -44,6 +44,7 @@ from custseg.stats import (
 
 __all__ = ["Comparison", "Mean", "Metric", "Moments", "Proportion"]
 
+_FEW_TO_RESAMPLE = 100
 TESTS = ("welch", "permutation", "bootstrap")
 INTERVALS: Mapping[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
     "newcombe": newcombe,
@@ -324,10 +325,12 @@ class Mean:
         if self.test == "permutation":
             notes.append(f"{name}: p-values by permutation of Welch's t, intervals by Welch's t.")
         if self.test == "bootstrap":
-            notes.append(f"{name}: intervals and p-values by the studentised bootstrap.")
-        else:
-            remedy = "Cap it (winsorize=), or use test='bootstrap'."
-            notes += skew_remarks(name, moments, found, remedy=remedy)
+            notes.append(f"{name}: intervals and p-values by 10,000 bootstrap resamples.")
+            few = (moments.n < _FEW_TO_RESAMPLE).any(axis=1)
+            words = f"an arm has fewer than {_FEW_TO_RESAMPLE} customers: bootstrap intervals may"
+            notes += said_where(moments, few, f"{name}: {{}} {words} cover less than 95%.")
+        remedy = "Cap it (winsorize=), or let the test run on."
+        notes += skew_remarks(name, moments, found, remedy=remedy)
         control, variance = found.value[:, 0], found.variance[:, 0]
         return notes + control_remarks(name, moments, self.relative, control, variance)
 

@@ -23,7 +23,7 @@ from custseg.campaigns._moments import Estimates, Moments, estimates
 from custseg.errors import ParameterError
 from custseg.stats import Posterior
 
-_SURE_DENOMINATOR = 10
+_SURE_DENOMINATOR = 5
 
 
 @dataclass(frozen=True)

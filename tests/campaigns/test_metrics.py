@@ -242,7 +242,7 @@ def test_resampling_a_mean_replaces_what_it_says_and_follows_the_adjustment(camp
                 (row.se, row.ci_low, row.ci_high), want[1:4], atol=0.15 * want.se
             )
     assert any("p-values by permutation" in note for note in impact.notes)
-    assert any("studentised bootstrap" in note for note in impact.notes)
+    assert any("by 10,000 bootstrap resamples" in note for note in impact.notes)
 
 
 def test_resampling_does_not_depend_on_the_order_of_rows(campaign):
