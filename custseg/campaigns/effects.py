@@ -18,11 +18,19 @@ from custseg.campaigns._beside import (
     together,
 )
 from custseg.campaigns._cells import ALL, Cells, Roles, name_labels, read_cells
+from custseg.campaigns.decomposition import DECOMPOSITION_COLUMNS, decomposition_rows
+from custseg.campaigns.heterogeneity import (
+    HETEROGENEITY_COLUMNS,
+    heterogeneity_notes,
+    heterogeneity_remarks,
+    heterogeneity_rows,
+)
 from custseg.campaigns.impact import Impact, account_notes, effect_notes, ratio_notes
 from custseg.campaigns.metrics import Comparison, Metric, Moments
+from custseg.campaigns.shrinkage import shrunk_effects
 from custseg.campaigns.srm import SampleRatio, ratios_by_segment, srm_test
 from custseg.errors import DataError, ParameterError, check_number, check_option
-from custseg.stats import benjamini_hochberg, holm
+from custseg.stats import Difference, benjamini_hochberg, holm
 from custseg.tables import Experiment
 
 
@@ -136,17 +144,21 @@ class CampaignTest:
             customer_id = data.customer_id
         roles = Roles(self.arm, self.metrics, self.segments, customer_id)
         cells = read_cells(source, roles, self.control, list(self.allocation or []))
-        effects, tested, believed, remarks = [], [], [], []
+        effects, tested, believed, differ, made_of = [], [], [], [], []
+        remarks: list[str] = []
         for m, (name, metric) in enumerate(self.metrics.items()):
             moments = cells.moments(m, metric)
             compared = metric.compare(moments)
             effects.append(_effects(name, compared, moments, cells))
             tested.append(margin_rows(name, metric, compared, moments, cells))
             believed.append(posterior_rows(name, metric, moments, cells))
+            differ.append(heterogeneity_rows(name, metric, compared, moments, cells))
+            made_of.append(decomposition_rows(m, name, compared, moments, cells))
             remarks += metric.remarks(name, moments)
+            remarks += heterogeneity_remarks(name, metric, moments, cells)
         table = pd.concat(effects, ignore_index=True)
         margins = together(tested, MARGIN_COLUMNS)
-        posterior = together(believed, POSTERIOR_COLUMNS)
+        heterogeneity = together(differ, HETEROGENEITY_COLUMNS)
         srm = _sample_ratio(cells, self.allocation)
         account = _account(cells, roles)
         notes = (
@@ -155,8 +167,19 @@ class CampaignTest:
             *remarks,
             *margin_notes(margins, self.control),
             *effect_notes(table),
+            *heterogeneity_notes(heterogeneity),
         )
-        return Impact(table, self.control, srm, account, notes, margins, posterior)
+        return Impact(
+            table,
+            self.control,
+            srm,
+            account,
+            notes,
+            margins,
+            together(believed, POSTERIOR_COLUMNS),
+            heterogeneity,
+            together(made_of, DECOMPOSITION_COLUMNS),
+        )
 
     def _absent(self, cells: Cells) -> list[str]:
         """Return the segments of a Series that no customer in the data belongs to."""
@@ -227,6 +250,8 @@ def _effects(name: str, compared: Comparison, moments: Moments, cells: Cells) ->
     n_control, n_treatment = np.broadcast_arrays(moments.n[:, :1], moments.n[:, 1:])
     enough = (n_control >= 2) & (n_treatment >= 2)
     p_value = np.where(enough, compared.difference.p_value, np.nan)
+    reliable = Difference(*(np.where(enough, part, np.nan) for part in compared.difference))
+    shrunk, shrunk_low, shrunk_high = shrunk_effects(reliable)
     numbers = {
         "control": compared.control,
         "treatment": compared.treatment,
@@ -240,6 +265,9 @@ def _effects(name: str, compared: Comparison, moments: Moments, cells: Cells) ->
         "relative_effect": compared.relative.effect,
         "relative_ci_low": compared.relative.ci_low,
         "relative_ci_high": compared.relative.ci_high,
+        "effect_shrunk": shrunk,
+        "ci_low_shrunk": shrunk_low,
+        "ci_high_shrunk": shrunk_high,
     }
     treatments = cells.arms[1:]
     groups = [ALL, *cells.segments]

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from custseg.campaigns._cells import ALL
+from custseg.campaigns.heterogeneity import differ_words
 from custseg.campaigns.srm import SampleRatio, p_words
 from custseg.results import Result, format_number
 
@@ -35,6 +36,17 @@ class Impact(Result):
         Per metric that has a model, segment and arm, control too: `mean`, `ci_low`, `ci_high`
         (95%), `p_best` (chance to be the best arm), `expected_loss` (by how much the best arm is
         expected to be better). Flat priors.
+    heterogeneity
+        Whether the effects differ between segments, per metric, treatment arm and `scale`:
+        ``"difference"`` (Cochran's Q) and, for proportions, also ``"log_odds"`` (likelihood ratio
+        of the logistic model, on counts without covariates); `statistic`, `df`, `p_value`, `i2`
+        (the share of the statistic beyond chance, 0 to 1). Both scales can be right and disagree.
+    decomposition
+        What the effect on everybody is made of, per metric that adds up over customers and
+        treatment arm: `segment`, `share` (mean of its shares in both arms, of the denominator for a
+        ratio), `effect`, `contribution` (their product), `ci_low`, `ci_high` (95%). Customers in
+        no segment are ``"(no segment)"``; ``"(mix)"`` is what is left, from unlike shares of the
+        segments in the arms. Contributions add up to the effect on everybody.
     """
 
     effects: pd.DataFrame
@@ -44,6 +56,8 @@ class Impact(Result):
     notes: tuple[str, ...]
     margins: pd.DataFrame
     posterior: pd.DataFrame
+    heterogeneity: pd.DataFrame
+    decomposition: pd.DataFrame
     _picture: ClassVar[str] = "campaigns.forest"
 
     def to_frame(self) -> pd.DataFrame:
@@ -56,7 +70,10 @@ class Impact(Result):
             `treatment` (means, adjusted for the covariate if there is one), `effect` (treatment
             minus control), `se`, `ci_low`, `ci_high` (95%), `p_value` (two-sided), `p_holm`,
             `p_bh` (families: the arms of everybody; all arms of all segments of a metric),
-            `relative_effect` (effect over control), `relative_ci_low`, `relative_ci_high`.
+            `relative_effect` (effect over control), `relative_ci_low`, `relative_ci_high`,
+            `effect_shrunk`, `ci_low_shrunk`, `ci_high_shrunk` (the effects of three segments or
+            more pulled towards their mean, with the doubt about mean and spread in the interval;
+            the others unchanged).
         """
         return self.effects.copy()
 
@@ -68,7 +85,10 @@ class Impact(Result):
         parts += [
             _by_segment(rows) for _, rows in self.effects[~overall].groupby("metric", sort=False)
         ]
-        return " ".join(parts)
+        parts += [
+            differ_words(rows) for _, rows in self.heterogeneity.groupby("metric", sort=False)
+        ]
+        return " ".join(part for part in parts if part)
 
     def _shown(self) -> pd.DataFrame:
         columns = ["metric", "segment", "arm", "n_control", "n_treatment", "control", "treatment"]

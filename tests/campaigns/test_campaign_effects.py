@@ -28,6 +28,9 @@ COLUMNS = [
     "relative_effect",
     "relative_ci_low",
     "relative_ci_high",
+    "effect_shrunk",
+    "ci_low_shrunk",
+    "ci_high_shrunk",
 ]
 METRICS = {
     "visit": cs.Proportion("visit"),
