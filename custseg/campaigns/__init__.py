@@ -1,5 +1,6 @@
 """What a campaign did, by segment, from any engine."""
 
+from custseg.campaigns._crossfit import Learner
 from custseg.campaigns.aa import AASimulation, aa_simulation
 from custseg.campaigns.assignment import Assignment
 from custseg.campaigns.balance import Balance
@@ -8,9 +9,12 @@ from custseg.campaigns.design import CampaignDesign
 from custseg.campaigns.distributions import Quantile, Rank
 from custseg.campaigns.effects import CampaignTest
 from custseg.campaigns.impact import Impact
+from custseg.campaigns.looks import GroupSequential, group_sequential
 from custseg.campaigns.metrics import Mean, Metric, Proportion
+from custseg.campaigns.peeking import Sequential, sequential
 from custseg.campaigns.plan import Action, ActionPlan
 from custseg.campaigns.planned import PlannedActions
+from custseg.campaigns.policy import PolicyValue
 from custseg.campaigns.power import (
     PowerAnalysis,
     minimum_detectable_effect,
@@ -19,6 +23,7 @@ from custseg.campaigns.power import (
 )
 from custseg.campaigns.ratio import Ratio
 from custseg.campaigns.srm import SampleRatio, srm_test
+from custseg.campaigns.targeting import policy_value
 from custseg.campaigns.traffic import Duration, customers_by_day, duration
 
 __all__ = [
@@ -31,22 +36,29 @@ __all__ = [
     "CampaignDesign",
     "CampaignTest",
     "Duration",
+    "GroupSequential",
     "Impact",
+    "Learner",
     "Mean",
     "Metric",
     "PlannedActions",
+    "PolicyValue",
     "PowerAnalysis",
     "Proportion",
     "Quantile",
     "Rank",
     "Ratio",
     "SampleRatio",
+    "Sequential",
     "aa_simulation",
     "baselines",
     "customers_by_day",
     "duration",
+    "group_sequential",
     "minimum_detectable_effect",
+    "policy_value",
     "power",
     "sample_size",
+    "sequential",
     "srm_test",
 ]

@@ -1,0 +1,136 @@
+"""Policies learned from outcomes, for each fold of customers from the others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from custseg.campaigns._crossfit import (
+    Codes,
+    Learner,
+    Matrix,
+    Trial,
+    doubly_robust,
+    predict_uplift,
+)
+
+ALIKE, BY_SEGMENT, BY_UPLIFT = "all alike", "by segment", "by uplift"
+AT_BUDGET, AT_RANDOM = "budget: {}", "at random"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """With which chance each customer would be in each arm.
+
+    `chances` is (n, A). For a policy that was learned, `without` (K, n, A) is what the chances
+    would be had fold j not been learned from either.
+    """
+
+    chances: Matrix
+    without: Matrix | None = None
+
+
+def learned_policies(
+    trial: Trial,
+    fold: Codes,
+    predicted: Matrix,
+    learner: Learner | None,
+    *,
+    cost: Matrix,
+    budget: float | None,
+) -> tuple[dict[str, Policy], Codes]:
+    """Return the policies learned from outcomes, each for folds that it was not learned from.
+
+    Parameters
+    ----------
+    trial, fold, predicted
+        The customers, their folds, and outcomes predicted without each fold.
+    learner
+        How effects on single customers are learned; ``None`` leaves such policies out.
+    cost
+        Of a customer in each arm, (A,).
+    budget
+        The share of customers who can be treated, or ``None``.
+
+    Returns
+    -------
+    policies : dict
+        Name to policy.
+    chosen : numpy.ndarray
+        By fold and segment the position of the arm given, (K, G); without segments G is 1.
+    """
+    everybody = np.zeros(len(fold), dtype=np.intp)
+    group = everybody if trial.segments is None else trial.segments.cat.codes.to_numpy(np.intp)
+    n_folds, n_arms = len(predicted), len(cost)
+    without: dict[str, Matrix] = {}
+    chosen = np.empty((n_folds, int(group.max()) + 1), dtype=np.intp)
+    for k in range(n_folds):
+        held = fold == k
+        for j in range(n_folds):
+            learn = ~held & (fold != j)
+            gain = doubly_robust(trial, predicted[k])[learn] - cost
+            gain -= gain[:, :1]
+            gains = {ALIKE: _group_gains(gain, everybody[learn], 1)[everybody[held]]}
+            if trial.segments is not None:
+                by_group = _group_gains(gain, group[learn], chosen.shape[1])
+                gains[BY_SEGMENT] = by_group[group[held]]
+                if j == k:
+                    chosen[k] = np.argmax(by_group, axis=1)
+            if learner is not None:
+                known = np.where(held[:, None], predicted[j], predicted[k])
+                uplift = predict_uplift(trial, learn, held, known, learner)
+                gains[BY_UPLIFT] = np.column_stack([0 * uplift[:, 0], uplift - cost[1:] + cost[0]])
+            for name, part in _act(gains, budget).items():
+                shape = n_folds, len(fold), n_arms
+                without.setdefault(name, np.empty(shape))[j, held] = part
+    own = fold, np.arange(len(fold))
+    return {name: Policy(ways[own], ways) for name, ways in without.items()}, chosen
+
+
+def within_budget(gain: Matrix, share: float) -> Matrix:
+    """Give the best arm to those who gain most from it, up to a share of all customers.
+
+    Parameters
+    ----------
+    gain
+        Predicted gain of each customer and arm over control, (n, A); 0 for control.
+    share
+        Of customers who can be treated.
+
+    Returns
+    -------
+    numpy.ndarray
+        Chances of arms, (n, A). Who gains nothing is not treated; customers with equal gains at the
+        limit are treated with equal chance.
+
+    Examples
+    --------
+    >>> within_budget(np.array([[0, 5.0], [0, 2.0], [0, 2.0], [0, -1.0]]), 0.5)[:, 1]
+    array([1. , 0.5, 0.5, 0. ])
+    """
+    best = np.argmax(gain, axis=1)
+    most = gain[np.arange(len(gain)), best]
+    level, place, count = np.unique(-most, return_inverse=True, return_counts=True)
+    before = np.cumsum(count) - count
+    part = np.clip((share * len(gain) - before) / count, 0, 1)
+    treated = np.where(level < 0, part, 0)[place]
+    chances = np.eye(gain.shape[1])[best] * treated[:, None]
+    chances[:, 0] = 1 - chances[:, 1:].sum(axis=1)
+    return np.asarray(chances)
+
+
+def _act(gains: dict[str, Matrix], budget: float | None) -> dict[str, Matrix]:
+    """Return the chances of arms that follow from gains (n, A), without and within the budget."""
+    found = {name: np.eye(gain.shape[1])[np.argmax(gain, axis=1)] for name, gain in gains.items()}
+    if budget is not None:
+        for name, gain in gains.items():
+            who = AT_RANDOM if name == ALIKE else name
+            found[AT_BUDGET.format(who)] = within_budget(gain, budget)
+    return found
+
+
+def _group_gains(gain: Matrix, group: Codes, n_groups: int) -> Matrix:
+    """Return the mean gain (G, A) in each group, that of everybody where a group is empty."""
+    member = (group[:, None] == np.arange(n_groups)).astype(float)
+    size = member.sum(axis=0)[:, None]
+    with np.errstate(invalid="ignore"):
+        return np.where(size > 0, member.T @ gain / size, gain.mean(axis=0))
