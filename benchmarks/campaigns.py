@@ -1,7 +1,8 @@
 """Time campaign tests by segment against tea-tasting and SciPy, and count what intervals cover.
 
 Run ``python benchmarks/campaigns.py``; ``--peers PYTHON`` names an interpreter that has
-tea-tasting, duckdb and polars, ``--write`` stores the table. Every measurement is a process of its own.
+tea-tasting, duckdb and polars, ``--write`` stores the table. Every measurement is a process of
+its own.
 """
 
 import os
@@ -348,8 +349,8 @@ PySpark (`local[2]`), {spark["rows"]:,} customers: {spark["seconds"]:.1f} s; its
 those of DuckDB by {spark["differs"]:.0e} standard errors at most.
 
 Standard deviation of 1,000 bootstrap resamples over 30 seeds: {bootstrap["mean_se"]:.6f} on
-average, closed form {bootstrap["closed"]:.6f}; it varies by {bootstrap["sd_se"]:.6f} from seed to seed,
-{bootstrap["expected_sd_se"]:.6f} are expected of independent resamples.
+average, closed form {bootstrap["closed"]:.6f}; it varies by {bootstrap["sd_se"]:.6f} from seed to
+seed, {bootstrap["expected_sd_se"]:.6f} are expected of independent resamples.
 
 {covered}"""
 

@@ -121,3 +121,34 @@ def test_the_whole_road_keeps_the_level_and_covers():
     assert n == 300
     assert abs(np.mean(covered) - 0.95) <= 3 * np.sqrt(0.05 * 0.95 / n)
     assert abs(np.mean(alarms) - 0.05) <= 3 * np.sqrt(0.05 * 0.95 / n)
+
+
+def skewed_campaigns(sizes, repeats=1_500, seed=27):
+    """Mostly nothing, sometimes a lognormal order, 20% more in the second arm; and the truth."""
+    rng = np.random.default_rng(seed)
+    arms = []
+    for a, n in enumerate(sizes):
+        orders = rng.random((repeats, n)) < 0.05
+        arms.append(orders * rng.lognormal(0, 0.8, (repeats, n)) * (1 + 0.2 * a))
+    n, mean, cross, third = [], [], [], []
+    for values in arms:
+        away = values - values.mean(axis=1, keepdims=True)
+        n.append(np.full(repeats, float(values.shape[1])))
+        mean.append(values.mean(axis=1)[:, None])
+        cross.append((away**2).sum(axis=1)[:, None, None])
+        third.append((away**3).sum(axis=1)[:, None, None, None])
+    stacked = [np.stack(part, axis=1) for part in (n, mean, cross, third)]
+    return Moments(*stacked), 0.2 * 0.05 * np.exp(0.32)
+
+
+@pytest.mark.parametrize(("sizes", "doubted"), [((1_500, 1_500), 0), ((1_500, 150), 1)])
+def test_intervals_of_skewed_spend_cover_or_are_doubted(sizes, doubted):
+    given, truth = skewed_campaigns(sizes)
+    found = cs.Mean("spend").compare(given).difference
+    covered = ((found.ci_low <= truth) & (truth <= found.ci_high)).mean()
+    assert (covered < 0.92) if doubted else (covered >= 0.935)
+    noted = [
+        any("very skewed" in note for note in cs.Mean("spend").remarks("spend", one))
+        for one in (Moments(*(part[r : r + 1] for part in given[:4])) for r in range(500))
+    ]
+    assert np.mean(noted) == pytest.approx(doubted, abs=0.02)
