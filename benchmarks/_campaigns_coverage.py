@@ -177,9 +177,9 @@ def table(simulations: int) -> str:
     return f"""## What 95% intervals cover
 
 {simulations:,} simulated campaigns each, a tenth of that for bootstrapped means; two arms.
-"Warned" is the share whose notes doubt the interval; "quiet" the coverage of the others. Above 95% is caution that rare events force on any
-interval that keeps its promise. The relative interval is the delta method's, of a quantile the
-bootstrap's.
+"Warned" is the share whose notes doubt the interval; "quiet" the coverage of the others. Above 95%
+is caution that rare events force on any interval that keeps its promise. The relative interval is
+the delta method's, of a quantile the bootstrap's.
 
 | outcome | control / treatment | interval | coverage | warned | quiet | relative |
 | --- | ---: | --- | ---: | ---: | ---: | ---: |
