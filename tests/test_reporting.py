@@ -4,19 +4,25 @@ import json
 import re
 import subprocess
 import sys
+from base64 import b64decode, b64encode
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 import custseg
 from custseg.cli import main
 from custseg.errors import CustsegError, DataError, MissingFileError, ParameterError
 from custseg.reporting import authoring
+from custseg.reporting.figures import shrink_pictures
 from custseg.reporting.pages import Page, _arrange_tables, index_html, page_html
 from custseg.reporting.run import NotebookError, write_report
 from custseg.reporting.series import find_series, missing_data, read_head, requirements
@@ -421,3 +427,25 @@ def test_authoring_passes_over_what_has_no_data_and_says_so(
 
 def test_errors_of_the_report_are_custseg_errors() -> None:
     assert issubclass(NotebookError, CustsegError)
+
+
+def test_pictures_are_stored_small_with_the_colours_of_their_marks() -> None:
+    rng = np.random.default_rng(0)
+    figure, axes = plt.subplots(figsize=(5, 4), dpi=90)
+    for colour in ("#0173b2", "#de8f05", "#029e73", "#d55e00"):
+        axes.scatter(*rng.normal(size=(2, 300)), s=6, color=colour, alpha=0.4, linewidths=0)
+    axes.plot([0, 1], [0, 1], color="#cc78bc", linewidth=1)
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png")
+    plt.close(figure)
+    data = {"image/png": b64encode(drawn.getvalue()).decode()}
+    cell = new_code_cell("1", outputs=[new_output("display_data", data=dict(data))])
+    shrink_pictures(new_notebook(cells=[new_markdown_cell("text"), cell]))
+    stored = b64decode(cell.outputs[0].data["image/png"])
+    assert len(stored) < len(drawn.getvalue()) / 2
+    before, after = (
+        np.asarray(Image.open(BytesIO(png)).convert("RGB"), dtype=int)
+        for png in (drawn.getvalue(), stored)
+    )
+    assert before.shape == after.shape
+    assert np.abs(before - after).max() < 30

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from custseg.errors import CustsegError, MissingFileError, nearest
 from custseg.exercises import RECORD
 from custseg.reporting.exercises import write_exercise
-from custseg.reporting.figures import add_alternative_texts
+from custseg.reporting.figures import add_alternative_texts, shrink_pictures
 from custseg.reporting.series import missing_data
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def execute(source: Path, target: Path) -> None:
     answers = {name: entry for line in lines for name, entry in json.loads(line).items()}
     notebook.metadata.language_info.pop("version")
     add_alternative_texts(notebook)
+    shrink_pictures(notebook)
     write_exercise(notebook, target.parent / "exercises" / target.name, answers)
     nbformat.write(notebook, target)
 

@@ -1,5 +1,7 @@
-"""Give every picture of a notebook its fingerprint as alternative text."""
+"""Give every picture of a notebook its fingerprint as alternative text, and a small size."""
 
+from base64 import b64decode, b64encode
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from custseg.notebook import FIGURE_MARK
@@ -35,6 +37,29 @@ def add_alternative_texts(notebook: "NotebookNode") -> None:
         if cell.cell_type == "code":
             for picture, text in zip(pictures(cell), fingerprints(cell), strict=False):
                 picture.metadata.setdefault("image/png", {})["alt"] = text
+
+
+def shrink_pictures(notebook: "NotebookNode") -> None:
+    """Store each picture with a palette of 256 colours, in about a third of the bytes.
+
+    Parameters
+    ----------
+    notebook
+        An executed notebook; changed in place. Colours are chosen to cover the range, so that thin
+        lines and small marks keep theirs.
+    """
+    from PIL import Image
+
+    for cell in notebook.cells:
+        for picture in pictures(cell) if cell.cell_type == "code" else []:
+            drawn = Image.open(BytesIO(b64decode(picture.data["image/png"]))).convert("RGBA")
+            opaque = Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn)
+            small = opaque.convert("RGB").quantize(
+                256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            )
+            stored = BytesIO()
+            small.save(stored, "PNG", optimize=True)
+            picture.data["image/png"] = b64encode(stored.getvalue()).decode()
 
 
 def move_fingerprints_below(notebook: "NotebookNode") -> None:
