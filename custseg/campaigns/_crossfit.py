@@ -1,138 +1,15 @@
-"""Customers of a randomised campaign, and models that never predict who they learned from."""
+"""Models that never predict a customer from whose outcome they learned."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
-from custseg._engine import collect, to_lazy
-from custseg.campaigns._cells import name_labels
-from custseg.errors import DataError, ParameterError, check_columns, check_number, check_option
+from custseg.campaigns._trial import Codes, Mask, Matrix, Trial
+from custseg.errors import DataError, ParameterError, check_number, check_option
 
-Matrix = NDArray[np.float64]
-Codes = NDArray[np.intp]
-Mask = NDArray[np.bool_]
-
-NO_SEGMENT = "(no segment)"
 LEARNERS = ("t", "x", "dr")
-_WHERE = "the campaign's table"
-_RARE = 0.01
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A campaign, one row per customer in the order of ids; arm 0 is control.
-
-    `propensity` (n, A) is the chance of each arm, `features` (n, p) what models may use, `rows` the
-    table itself, `account` where the other rows of the table are.
-    """
-
-    rows: pd.DataFrame
-    outcome: Matrix
-    arm: Codes
-    arms: list[Any]
-    propensity: Matrix
-    stratum: Codes
-    features: Matrix
-    segments: pd.Series | None
-    account: pd.Series
-
-    @property
-    def received(self) -> Mask:
-        """Whether each customer was in each arm, (n, A)."""
-        return np.asarray(self.arm[:, None] == np.arange(len(self.arms)))
-
-
-def read_trial(
-    data: Any,
-    *,
-    outcome: str,
-    arm: str,
-    control: Any,
-    customer_id: str,
-    features: Sequence[str],
-    segments: str | pd.Series | None = None,
-    strata: Sequence[str] | Mapping[Any, str] = (),
-    more: Sequence[str] = (),
-) -> Trial:
-    """Return the customers with an arm and an outcome, and an account of the others.
-
-    Parameters
-    ----------
-    data
-        Any table, one row per customer.
-    outcome, arm, control, customer_id
-        Columns, and the arm that the others are compared with.
-    features
-        Columns known before the campaign.
-    segments
-        A column, or labels indexed by customer id; those without are a group of their own.
-    strata
-        Columns in whose combinations arms were drawn, the shares seen there being the chances of
-        arms; or arm to the column with each customer's chance of it.
-    more
-        Further columns to keep.
-
-    Raises
-    ------
-    ColumnError, ParameterError, DataError
-        If columns, arms or values do not allow the question.
-    """
-    lazy = to_lazy(data)
-    chances = dict(strata) if isinstance(strata, Mapping) else {}
-    drawn_in = [] if isinstance(strata, Mapping) else strata
-    labels = [segments] if isinstance(segments, str) else []
-    for name, columns in (("features", features), ("strata", drawn_in)):
-        if isinstance(columns, str):
-            raise ParameterError(f"{name} is {columns!r}, but must be a list of columns.")
-    if {outcome, arm} & {*features, *labels}:
-        raise ParameterError(
-            "features and segments must not name the outcome or the arm: they are known before "
-            "the campaign."
-        )
-    needed = [customer_id, outcome, arm, *features, *labels, *drawn_in, *chances.values(), *more]
-    check_columns(lazy.collect_schema().names(), needed, where=_WHERE)
-    rows = collect(lazy.select(dict.fromkeys(needed)))
-    repeated = int(rows[customer_id].duplicated().sum())
-    if repeated or rows[customer_id].isna().any():
-        raise DataError(
-            f"column {customer_id!r} repeats {repeated:,} customers and lacks "
-            f"{int(rows[customer_id].isna().sum()):,} ids. Keep one row per customer."
-        )
-    no_arm = rows[arm].isna()
-    no_outcome = ~no_arm & rows[outcome].isna()
-    account = pd.Series(
-        {
-            "rows_in": len(rows),
-            "no_arm": int(no_arm.sum()),
-            "no_outcome": int(no_outcome.sum()),
-            "rows_used": int((~no_arm & ~no_outcome).sum()),
-        },
-        name="rows",
-    )
-    rows = rows[~no_arm & ~no_outcome].set_index(customer_id).sort_index()
-    rows.index.name = "customer_id"
-    arms = _arms(rows[arm], arm, control)
-    stratum = _strata(rows, drawn_in)
-    codes = pd.Index(arms).get_indexer(pd.Index(rows[arm]))
-    labelled = None if segments is None else _segments(rows, segments)
-    blocks = [_encoded(rows[name]) for name in dict.fromkeys(features)]
-    if labelled is not None:
-        blocks.append(_levels(labelled))
-    return Trial(
-        rows,
-        _numbers(rows[outcome]),
-        codes,
-        arms,
-        _propensity(rows, codes, arms, stratum, chances),
-        stratum,
-        np.column_stack(blocks) if blocks else np.zeros((len(rows), 0)),
-        labelled,
-        account,
-    )
+_PENALTIES = np.logspace(-5, 2, 29)  # times the number of customers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +23,8 @@ class Learner:
         model imputes; ``"dr"``: a model of the difference of doubly robust scores.
     outcome_model, effect_model
         Scikit-learn estimators of the outcome in an arm and of the effect; ``None`` is ridge
-        regression with a penalty chosen by leaving one out. The first may be a classifier where the
-        outcome is 0 or 1; the T-learner has no use for the second.
+        regression with a penalty chosen by generalised cross-validation. The first may be a
+        classifier where the outcome is 0 or 1; the T-learner has no use for the second.
     n_folds
         The number of folds, 3 to 50.
     random_state
@@ -213,19 +90,26 @@ def predict_outcomes(trial: Trial, fold: Codes, learner: Learner) -> Matrix:
     Those at position k were made without any outcome of fold k: for a customer in fold j by models
     that left out both folds. What is learned from them may be judged on fold k.
     """
-    n_folds, n_arms = int(fold.max()) + 1, len(trial.arms)
-    predicted = np.empty((n_folds, len(fold), n_arms))
+    n_folds = int(fold.max()) + 1
+    predicted = np.empty((n_folds, len(fold), len(trial.arms)))
     for k in range(n_folds):
         for j in range(k + 1):
-            left_out = (fold == j) | (fold == k)
-            for a in range(n_arms):
-                learn = ~left_out & (trial.arm == a)
-                fitted = _fit(learner.outcome_model, trial.features[learn], trial.outcome[learn])
-                found = _predict(fitted, trial.features[left_out])
-                place = fold[left_out]
-                predicted[k, fold == j, a] = found[place == j]
-                predicted[j, fold == k, a] = found[place == k]
+            held = (fold == j) | (fold == k)
+            found = predict_held(trial, ~held, held, learner)
+            place = fold[held]
+            predicted[k, fold == j] = found[place == j]
+            predicted[j, fold == k] = found[place == k]
     return predicted
+
+
+def predict_held(trial: Trial, learn: Mask, held: Mask, learner: Learner) -> Matrix:
+    """Return expected outcomes by arm, (held, A), learned from other customers."""
+    found = []
+    for a in range(len(trial.arms)):
+        rows = learn & (trial.arm == a)
+        fitted = _fit(learner.outcome_model, trial.features[rows], trial.outcome[rows])
+        found.append(_predict(fitted, trial.features[held]))
+    return np.column_stack(found)
 
 
 def doubly_robust(trial: Trial, predicted: Matrix) -> Matrix:
@@ -311,25 +195,50 @@ def _check_model(model: Any, name: str) -> None:
         raise ParameterError(f"{name} is a classifier, but effects are numbers: name a regressor.")
 
 
-def _fit(model: Any, X: Matrix, y: Matrix) -> Any:
-    """Return a fitted copy of `model`, or the mean where there is nothing to learn from."""
-    if X.shape[1] == 0 or np.ptp(y) == 0:
-        return float(y.mean())
-    from sklearn.base import clone
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+class _Line(NamedTuple):
+    """A fitted linear model."""
 
-    if model is None:
-        model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 5, 13)))
+    centre: Matrix
+    slope: Matrix
+    mean: float
+
+    def predict(self, X: Matrix) -> Matrix:
+        return np.asarray(self.mean + (X - self.centre) @ self.slope)
+
+
+def fit_ridge(X: Matrix, y: Matrix) -> _Line:
+    """Return ridge regression on standardised columns, its penalty by generalised cross-validation.
+
+    References
+    ----------
+    Golub, G. H., Heath, M., & Wahba, G. (1979). Generalized cross-validation as a method for
+    choosing a good ridge parameter. Technometrics 21, 215-223.
+    """
+    n, centre, mean = len(y), X.mean(axis=0), float(y.mean())
+    spread = X.std(axis=0)
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+    Z, rest = (X - centre) * scale, y - mean
+    size, axes = np.linalg.eigh(Z.T @ Z)
+    size, along = np.maximum(size, 0)[:, None], (axes.T @ (Z.T @ rest))[:, None]
+    weight = 1 / (size + n * _PENALTIES)
+    left = rest @ rest - (along**2 * weight * (2 - size * weight)).sum(axis=0)
+    free = n - 1 - (size * weight).sum(axis=0)
+    best = int(np.argmin(left / np.maximum(free, 1) ** 2))
+    return _Line(centre, scale * (axes @ (along * weight)[:, best]), mean)
+
+
+def _fit(model: Any, X: Matrix, y: Matrix) -> Any:
+    """Return a fitted copy of `model`, the mean where there is nothing to learn from."""
+    if model is None or X.shape[1] == 0 or np.ptp(y) == 0:
+        return fit_ridge(X, y)
+    from sklearn.base import clone
+
     return clone(model).fit(X, y)
 
 
 def _predict(fitted: Any, X: Matrix) -> Matrix:
     """Return predicted means, of a classifier the probabilities of 1."""
-    if isinstance(fitted, float):
-        return np.full(len(X), fitted)
-    if _gives_probabilities(fitted):
+    if not isinstance(fitted, _Line) and _gives_probabilities(fitted):
         return np.asarray(fitted.predict_proba(X)[:, 1])
     return np.asarray(fitted.predict(X), dtype=float)
 
@@ -338,100 +247,3 @@ def _gives_probabilities(model: Any) -> bool:
     from sklearn.base import is_classifier
 
     return bool(is_classifier(model))
-
-
-def _arms(values: pd.Series, column: str, control: Any) -> list[Any]:
-    seen = sorted(values.unique().tolist(), key=str)
-    check_option(control, "control", seen)
-    if len(seen) < 2:
-        raise DataError(f"column {column!r} holds one arm only, so that there is no comparison.")
-    return [control, *(name for name in seen if name != control)]
-
-
-def _numbers(values: pd.Series) -> Matrix:
-    if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
-        raise DataError(f"outcome {values.name!r} must hold numbers, but is {values.dtype}.")
-    numbers = values.to_numpy(dtype=float)
-    if not np.isfinite(numbers).all():
-        raise DataError(f"outcome {values.name!r} holds infinite values. Set them right first.")
-    return numbers
-
-
-def _strata(rows: pd.DataFrame, strata: Sequence[str]) -> Codes:
-    if not strata:
-        return np.zeros(len(rows), dtype=np.intp)
-    return rows.groupby(list(strata), dropna=False, observed=True).ngroup().to_numpy(np.intp)
-
-
-def _segments(rows: pd.DataFrame, segments: str | pd.Series) -> pd.Series:
-    if not isinstance(segments, str | pd.Series):
-        raise ParameterError(
-            f"segments is a {type(segments).__name__}, but must be the name of a column or a "
-            "Series of labels indexed by customer id."
-        )
-    given = rows[segments] if isinstance(segments, str) else segments
-    if given.index.has_duplicates:
-        raise DataError("the index of segments repeats customers. Keep one row per customer.")
-    labels = name_labels(given).reindex(rows.index).cat.remove_unused_categories()
-    if labels.isna().all():
-        raise DataError(
-            "segments assigns no customer of the campaign. Its index must hold customer ids."
-        )
-    if labels.isna().any():
-        labels = labels.cat.add_categories([NO_SEGMENT]).fillna(NO_SEGMENT)
-    return labels.rename("segment")
-
-
-def _propensity(
-    rows: pd.DataFrame, arm: Codes, arms: list[Any], stratum: Codes, columns: dict[Any, str]
-) -> Matrix:
-    if not columns:
-        counts = np.zeros((stratum.max() + 1, len(arms)))
-        np.add.at(counts, (stratum, arm), 1)
-        if (counts == 0).any():
-            s, a = np.argwhere(counts == 0)[0]
-            raise DataError(
-                f"a stratum of {int(counts[s].sum()):,} customers has nobody in arm {arms[a]!r}: "
-                "nothing shows what they would have done in it. Name coarser strata."
-            )
-        return np.asarray((counts / counts.sum(axis=1, keepdims=True))[stratum])
-    if set(columns) != set(arms):
-        raise ParameterError(f"strata must name a column of chances for each arm: {arms}.")
-    chances = rows[[columns[name] for name in arms]].to_numpy(dtype=float)
-    if not ((chances > 0) & (chances < 1)).all() or not np.allclose(chances.sum(axis=1), 1):
-        raise DataError(
-            "the columns of chances must lie between 0 and 1 and add up to 1 for each "
-            "customer. Customers who could not get an arm are left out of the question."
-        )
-    return chances
-
-
-def _encoded(values: pd.Series) -> Matrix:
-    """Return a feature as columns of numbers; missing ones are the median, and marked."""
-    if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered:
-        values = pd.Series(values.cat.codes, values.index, float, name=values.name).replace(
-            -1, np.nan
-        )
-    if pd.api.types.is_datetime64_any_dtype(values):
-        raise DataError(
-            f"feature {values.name!r} holds dates. Turn it into a number first, such as days "
-            "before the campaign."
-        )
-    if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
-        return _levels(values)
-    numbers = values.to_numpy(dtype=float, na_value=np.nan)
-    missing = np.isnan(numbers)
-    if missing.all() or np.isinf(numbers).any():
-        raise DataError(f"feature {values.name!r} holds infinite values, or none at all.")
-    if not missing.any():
-        return numbers[:, None]
-    filled = np.where(missing, np.median(numbers[~missing]), numbers)
-    return np.column_stack([filled, missing])
-
-
-def _levels(values: pd.Series) -> Matrix:
-    """Return a column of 0 and 1 per level that is not rare."""
-    text = values.astype(object).where(values.notna(), "(missing)").astype(str)
-    share = text.value_counts(normalize=True)
-    kept = sorted(share.index[share >= _RARE])
-    return (text.to_numpy()[:, None] == np.array(kept, dtype=object)).astype(float)

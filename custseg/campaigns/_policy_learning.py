@@ -4,14 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from custseg.campaigns._crossfit import (
-    Codes,
-    Learner,
-    Matrix,
-    Trial,
-    doubly_robust,
-    predict_uplift,
-)
+from custseg.campaigns._crossfit import Learner, doubly_robust, predict_uplift
+from custseg.campaigns._trial import Codes, Matrix, Trial
 
 ALIKE, BY_SEGMENT, BY_UPLIFT = "all alike", "by segment", "by uplift"
 AT_BUDGET, AT_RANDOM = "budget: {}", "at random"

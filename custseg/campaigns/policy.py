@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from custseg.campaigns._crossfit import Codes, Matrix, Trial, doubly_robust
+from custseg.campaigns._crossfit import doubly_robust
 from custseg.campaigns._policy_learning import (
     ALIKE,
     AT_BUDGET,
@@ -19,6 +19,7 @@ from custseg.campaigns._policy_learning import (
     BY_UPLIFT,
     Policy,
 )
+from custseg.campaigns._trial import Codes, Matrix, Trial
 from custseg.campaigns.srm import p_words
 from custseg.errors import DataError, ParameterError
 from custseg.results import Result, format_number

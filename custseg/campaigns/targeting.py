@@ -6,17 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from custseg.campaigns._crossfit import (
-    Codes,
-    Learner,
-    Matrix,
-    Trial,
-    doubly_robust,
-    draw_folds,
-    predict_outcomes,
-    read_trial,
-)
+from custseg.campaigns._crossfit import Learner, doubly_robust, draw_folds, predict_outcomes
 from custseg.campaigns._policy_learning import Policy, learned_policies
+from custseg.campaigns._trial import Codes, Matrix, Trial, read_trial
 from custseg.campaigns.policy import (
     PolicyValue,
     fixed_policies,
