@@ -5,6 +5,7 @@ from custseg.campaigns.aa import AASimulation, aa_simulation
 from custseg.campaigns.assignment import Assignment
 from custseg.campaigns.balance import Balance
 from custseg.campaigns.baselines import Baselines, baselines
+from custseg.campaigns.checks import Checks
 from custseg.campaigns.design import CampaignDesign
 from custseg.campaigns.distributions import Quantile, Rank
 from custseg.campaigns.effects import CampaignTest
@@ -35,6 +36,7 @@ __all__ = [
     "Baselines",
     "CampaignDesign",
     "CampaignTest",
+    "Checks",
     "Duration",
     "GroupSequential",
     "Impact",

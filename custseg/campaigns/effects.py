@@ -18,6 +18,7 @@ from custseg.campaigns._beside import (
     together,
 )
 from custseg.campaigns._cells import ALL, Cells, Roles, name_labels, read_cells
+from custseg.campaigns.checks import Checks, metrics_to_read, run_checks, split_columns
 from custseg.campaigns.decomposition import DECOMPOSITION_COLUMNS, decomposition_rows
 from custseg.campaigns.heterogeneity import (
     HETEROGENEITY_COLUMNS,
@@ -55,12 +56,14 @@ class CampaignTest:
     allocation
         Arm -> planned share, which add up to 1; ``None`` tests the sample ratio against equal
         shares.
+    checks
+        What else to check before any effect is read; `Checks()` where nothing is named.
 
     Raises
     ------
     ParameterError
-        If a metric is no metric, the allocation is no allocation of these arms, or a Series of
-        segments comes without `customer_id`.
+        If a metric is no metric, the allocation is no allocation of these arms, checks are no
+        `Checks`, or a Series of segments comes without `customer_id`.
     DataError
         If customers appear twice in the segments, or a segment is called ``"(all)"``.
 
@@ -91,6 +94,7 @@ class CampaignTest:
     segments: str | pd.Series | None = field(default=None, repr=False)
     customer_id: str | None = None
     allocation: Mapping[Any, float] | None = None
+    checks: Checks = field(default_factory=Checks)
 
     def __post_init__(self) -> None:
         for name in ("arm", "customer_id"):
@@ -99,6 +103,8 @@ class CampaignTest:
                 raise ParameterError(f"{name} is {value!r}, but must be the name of a column.")
         if self.control is None:
             raise ParameterError("control is None, but must be the arm to compare with.")
+        if not isinstance(self.checks, Checks):
+            raise ParameterError(f"checks is {self.checks!r}, but must be Checks(...).")
         checked = {
             "metrics": _checked_metrics(self.metrics),
             "segments": _checked_segments(self.segments, self.customer_id),
@@ -113,7 +119,8 @@ class CampaignTest:
         One group-by in the engine of the data gives sums by segment and arm, and everything else
         follows in closed form. What is read besides: the first rows, to centre the sums (all of
         them, should those be far from the rest); customer ids, where they are named; a quantile
-        for each winsorised outcome; and the rows themselves for quantiles, ranks and resampling.
+        for each winsorised outcome; the rows themselves for quantiles, ranks and resampling; and
+        what `checks` names: a group-by for each category, and one for times.
 
         Parameters
         ----------
@@ -142,7 +149,9 @@ class CampaignTest:
         customer_id = self.customer_id
         if isinstance(data, Experiment) and customer_id is None:
             customer_id = data.customer_id
-        roles = Roles(self.arm, self.metrics, self.segments, customer_id)
+        numbers, _ = split_columns(source, self.checks, self.arm)
+        read = {**self.metrics, **metrics_to_read(self.checks, numbers)}
+        roles = Roles(self.arm, read, self.segments, customer_id)
         cells = read_cells(source, roles, self.control, list(self.allocation or []))
         effects, tested, believed, differ, made_of = [], [], [], [], []
         remarks: list[str] = []
@@ -160,9 +169,11 @@ class CampaignTest:
         margins = together(tested, MARGIN_COLUMNS)
         heterogeneity = together(differ, HETEROGENEITY_COLUMNS)
         srm = _sample_ratio(cells, self.allocation)
-        account = _account(cells, roles)
+        checked = run_checks(source, cells, srm, self.metrics, self.checks)
+        account = _account(cells, roles, list(self.metrics))
         notes = (
             *ratio_notes(srm, planned=self.allocation is not None),
+            *checked.notes,
             *account_notes(account, absent=self._absent(cells)),
             *remarks,
             *margin_notes(margins, self.control),
@@ -179,6 +190,9 @@ class CampaignTest:
             together(believed, POSTERIOR_COLUMNS),
             heterogeneity,
             together(made_of, DECOMPOSITION_COLUMNS),
+            checked.table,
+            checked.over_time,
+            self.metrics,
         )
 
     def _absent(self, cells: Cells) -> list[str]:
@@ -296,12 +310,12 @@ def _sample_ratio(cells: Cells, allocation: Mapping[Any, float] | None) -> Sampl
     return replace(overall, by_segment=by_segment)
 
 
-def _account(cells: Cells, roles: Roles) -> pd.DataFrame:
+def _account(cells: Cells, roles: Roles, names: list[str]) -> pd.DataFrame:
     """Return, per metric, rows in = rows used + rows set aside, and the segments of those used."""
     frame, in_none = cells.frame, cells.frame["group"] == len(cells.segments)
     rows = frame["rows"].sum()
     account = []
-    for m in range(len(roles.metrics)):
+    for m in range(len(names)):
         used, outcome = frame[f"n_{m}"], frame[f"outcome_{m}"].sum()
         parts = {
             "rows_in": cells.rows_in,
@@ -315,4 +329,4 @@ def _account(cells: Cells, roles: Roles) -> pd.DataFrame:
             parts["segment_missing"] = used[in_none & ~frame["unmatched"]].sum()
             parts["not_in_segments"] = used[in_none & frame["unmatched"]].sum()
         account.append(parts)
-    return pd.DataFrame(account, index=pd.Index(list(roles.metrics), name="metric")).astype(int)
+    return pd.DataFrame(account, index=pd.Index(names, name="metric")).astype(int)

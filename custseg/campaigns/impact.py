@@ -1,5 +1,6 @@
 """What a campaign did: effects with intervals, what to check first, and every row accounted for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -7,6 +8,7 @@ import pandas as pd
 
 from custseg.campaigns._cells import ALL
 from custseg.campaigns.heterogeneity import differ_words
+from custseg.campaigns.metrics import Metric
 from custseg.campaigns.srm import SampleRatio, p_words
 from custseg.results import Result, format_number
 
@@ -47,6 +49,16 @@ class Impact(Result):
         ratio), `effect`, `contribution` (their product), `ci_low`, `ci_high` (95%). Customers in
         no segment are ``"(no segment)"``; ``"(mix)"`` is what is left, from unlike shares of the
         segments in the arms. Contributions add up to the effect on everybody.
+    checks
+        What was checked before any effect: `check`, `what`, `segment`, `arm`, `control`,
+        `treatment` (means or shares), `std_diff` (the difference in standard deviations),
+        `p_value`, `p_holm` (within a check), `status` (``"ok"``, ``"suspect"``, p below .01,
+        ``"alarm"``, below .001, or ``"not checked"``, where `what` says what to name).
+    over_time
+        The effect in each period after exposure, where `Checks` names periods: `metric`, `arm`,
+        `period`, `effect`, `se`, `ci_low`, `ci_high`.
+    metrics
+        Name -> metric, as declared.
     """
 
     effects: pd.DataFrame
@@ -58,6 +70,9 @@ class Impact(Result):
     posterior: pd.DataFrame
     heterogeneity: pd.DataFrame
     decomposition: pd.DataFrame
+    checks: pd.DataFrame
+    over_time: pd.DataFrame
+    metrics: Mapping[str, Metric]
     _picture: ClassVar[str] = "campaigns.forest"
 
     def to_frame(self) -> pd.DataFrame:

@@ -133,7 +133,7 @@ def srm_test(observed: Counts, expected: Counts) -> SampleRatio:
         p_value=float(p_value[0]),
         observed=counts.rename("observed"),
         expected=planned.rename("expected"),
-        status=_status(p_value[0]),
+        status=status_of(p_value[0]),
         by_segment=ratios_by_segment([], np.empty((0, len(counts))), shares.to_numpy()),
         notes=(few,) if planned.min() < 5 else (),
     )
@@ -167,7 +167,7 @@ def ratios_by_segment(
             "statistic": statistic,
             "p_value": p_value,
             "p_holm": p_holm,
-            "status": pd.Series([_status(p) for p in p_holm], dtype=str),
+            "status": pd.Series([status_of(p) for p in p_holm], dtype=str),
         }
     )
 
@@ -177,5 +177,6 @@ def _chi_square(counts: np.ndarray, planned: np.ndarray) -> tuple[np.ndarray, np
     return statistic, stats.chi2.sf(statistic, counts.shape[1] - 1)
 
 
-def _status(p: float) -> str:
+def status_of(p: float) -> str:
+    """Return how alarming a p-value is of a check that is done on every campaign."""
     return "mismatch" if p < 0.001 else "suspect" if p < 0.01 else "ok"
