@@ -21,12 +21,16 @@ _MOST_STRATA = 10_000
 
 @dataclass(frozen=True)
 class History:
-    """Customers of a history, with codes of their segment (-1: none) and stratum."""
+    """Customers of a history, with codes of their segment (-1: none) and stratum.
+
+    `kept` holds further columns as they are.
+    """
 
     values: pd.DataFrame
     segments: list[str]
     segment: np.ndarray
     stratum: np.ndarray
+    kept: pd.DataFrame
 
     @property
     def groups(self) -> list[str]:
@@ -43,7 +47,9 @@ class History:
         return columns, known
 
 
-def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()) -> History:
+def read_history(
+    history: Any, test: CampaignTest, *, strata: Sequence[str] = (), keep: Sequence[str] = ()
+) -> History:
     """Return the rows of a history that a test can be planned on.
 
     Parameters
@@ -54,6 +60,8 @@ def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()
         Says which columns are read, and what the segments are.
     strata
         Columns whose combinations are the strata.
+    keep
+        Further columns to bring back.
 
     Returns
     -------
@@ -80,13 +88,14 @@ def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()
     numbers = list(dict.fromkeys(c for m in test.metrics.values() for c in m.columns))
     labels = [test.segments] if isinstance(test.segments, str) else []
     ids = [test.customer_id] if test.customer_id is not None else []
-    check_columns(schema.names(), [*numbers, *labels, *strata, *ids], where=_WHERE)
+    others = [*labels, *strata, *ids, *keep]
+    check_columns(schema.names(), [*numbers, *others], where=_WHERE)
     for column in numbers:
         if not (schema[column].is_numeric() or schema[column] == nw.Boolean):
             raise DataError(
                 f"column {column!r} of {_WHERE} is of type {schema[column]}, but must hold numbers."
             )
-    rows = collect(lazy.select(dict.fromkeys([*numbers, *labels, *strata, *ids])))
+    rows = collect(lazy.select(dict.fromkeys([*numbers, *others])))
     if rows.empty:
         raise DataError(f"{_WHERE} has no rows.")
     for column in ids:
@@ -99,7 +108,7 @@ def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()
     values = rows[numbers].astype("float64")
     _check_values(values, test)
     segment, names = _segment_codes(rows, test)
-    return History(values, names, segment, stratum_codes(rows, strata))
+    return History(values, names, segment, stratum_codes(rows, strata), rows[list(keep)])
 
 
 def grid_moments(

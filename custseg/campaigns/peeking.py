@@ -1,0 +1,471 @@
+"""Look at a campaign every day: intervals and p-values that hold at all looks together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from custseg._engine import day_number, from_day, text_to_time, to_lazy
+from custseg.campaigns._boundaries import (
+    SPENDING,
+    mixture_bound,
+    mixture_clock,
+    mixture_p_value,
+    spending_boundaries,
+    stitched_bound,
+    stitched_p_value,
+)
+from custseg.campaigns._cells import ALL
+from custseg.campaigns._history import History, grid_moments, read_history
+from custseg.campaigns._moments import Moments
+from custseg.campaigns.effects import CampaignTest
+from custseg.campaigns.impact import ratio_notes
+from custseg.campaigns.metrics import Metric
+from custseg.campaigns.srm import SampleRatio, srm_test
+from custseg.errors import DataError, ParameterError, check_columns, check_number, check_option
+from custseg.results import Result, format_number
+from custseg.stats import holm
+from custseg.tables import Experiment
+
+_MOST_DAYS = 400
+_BATCH = 2_000_000  # customers times days that are held in memory at once
+_FEW = 10
+METHODS = ("mixture", "stitched", *SPENDING)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Sequential(Result):
+    """Effects as they were known on each day, with intervals that hold on all days together.
+
+    Attributes
+    ----------
+    table
+        The table of `to_frame`.
+    control
+        The arm that the others are compared with.
+    method, alpha
+        As they were asked for.
+    srm
+        The sample-ratio check of all days together.
+    account
+        Per metric: `rows_in` = `rows_used` + `no_arm` + `no_day` + `no_value`.
+    notes
+        Caveats.
+    """
+
+    table: pd.DataFrame
+    control: Any
+    method: str
+    alpha: float
+    srm: SampleRatio
+    account: pd.DataFrame
+    notes: tuple[str, ...]
+    _picture: ClassVar[str] = "sequential.over_days"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per metric, segment, treatment arm and day.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `metric`, `segment` (``"(all)"`` first), `arm`, `day`, `n_control`, `n_treatment` (so
+            far), `effect`, `se`, `boundary` (half the interval in standard errors), `ci_low`,
+            `ci_high`, `p_value` (the smallest always-valid one so far), `p_holm` (families: the
+            arms of everybody; all arms of all segments of a metric), `crossed` (the interval
+            excludes 0). Before the first look all but the sizes, effect and standard error is
+            missing; with a group-sequential method the p-values are, and so is all that comes
+            after the last look.
+        """
+        return self.table.copy()
+
+    def crossings(self) -> pd.DataFrame:
+        """Return when each comparison first excluded no effect.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per metric, segment and arm: `metric`, `segment`, `arm`, `day` (missing where
+            it never did), then `effect`, `ci_low`, `ci_high` of that day.
+        """
+        keys = ["metric", "segment", "arm"]
+        numbers = ["day", "effect", "ci_low", "ci_high"]
+        first = self.table[self.table["crossed"]].drop_duplicates(keys)
+        every = self.table[keys].drop_duplicates()
+        return every.merge(first[[*keys, *numbers]], how="left", on=keys)
+
+    def summary(self) -> str:
+        """Return, for everybody, whether and when an effect was shown."""
+        parts = []
+        crossed = self.crossings()
+        for row in crossed[crossed["segment"] == ALL].to_dict("records"):
+            name = f"{row['metric']}, {row['arm']} against {self.control}"
+            seen = self._looks(row["metric"], ALL, row["arm"])
+            if seen.empty:
+                parts.append(f"{name}: too few customers for a first look.")
+                continue
+            last = seen.iloc[-1]
+            low, high = format_number(last["ci_low"]), format_number(last["ci_high"])
+            when = (
+                "no effect shown so far"
+                if pd.isna(row["day"])
+                else f"an effect was shown on {_date(row['day'])}"
+            )
+            parts.append(
+                f"{name}: {when}; on {_date(last['day'])} it is {format_number(last['effect'])} "
+                f"({low} to {high})."
+            )
+        parts.append(
+            f"However often one looks, chances are at most {format_number(self.alpha)} that any "
+            "interval of a row misses the truth."
+        )
+        return " ".join(parts)
+
+    def _looks(self, metric: str, segment: str, arm: Any) -> pd.DataFrame:
+        table = self.table
+        here = (table["metric"] == metric) & (table["segment"] == segment) & (table["arm"] == arm)
+        return table[here & table["boundary"].notna()]
+
+    def _shown(self) -> pd.DataFrame:
+        """Return the last look of each comparison."""
+        keys = ["metric", "segment", "arm"]
+        last = self.table[self.table["boundary"].notna()].drop_duplicates(keys, keep="last")
+        shown = ["day", "n_control", "n_treatment", "effect", "ci_low", "ci_high", "p_value"]
+        shown += ["p_holm", "crossed"]
+        last = last.assign(day=last["day"].map(_date)).dropna(axis="columns", how="all")
+        return last[[*keys, *(column for column in shown if column in last)]]
+
+
+class _Setting(NamedTuple):
+    method: str
+    alpha: float
+    planned: np.ndarray  # (G, A - 1) n_c n_t / (n_c + n_t) of the planned customers
+    burn_in: int
+
+
+class _Enrolment(NamedTuple):
+    """Who came when: positions of arms, -1 for none, and days from the first."""
+
+    rows: History
+    arms: list[Any]
+    arm: np.ndarray
+    day: np.ndarray
+    days: pd.Index
+    account: dict[str, int]
+
+
+def sequential(
+    data: Any,
+    test: CampaignTest,
+    *,
+    day: str,
+    planned: float | Mapping[str, float],
+    method: str = "mixture",
+    alpha: float = 0.05,
+    burn_in: int = 100,
+) -> Sequential:
+    """Look at a campaign after every day without more false alarms than promised.
+
+    Customers count from the day on which their outcome is known, and each day is a look at all who
+    count by its end. A test for one look, repeated every day for a month, finds something in about
+    a quarter of the campaigns that do nothing; here it is at most `alpha` for each comparison, and
+    `p_holm` keeps it for all segments together.
+
+    Parameters
+    ----------
+    data
+        One row per customer: any table that `CampaignTest.analyze` takes. The columns in use are
+        collected.
+    test
+        Says what is compared: metrics (`Mean`, `Proportion` or `Ratio`, with covariates as they
+        are), arms, segments.
+    day
+        The column with the day on which a customer's outcome is known (the day of exposure plus the
+        days that are waited for it): times, dates, text that is one, or whole numbers.
+    planned
+        Customers in control and one treatment arm together that the campaign was planned for, such
+        as ``sample_size(...).n``, fixed before it starts. ``"mixture"`` is the narrowest there and
+        valid at any size; the group-sequential methods end there. Of a number, segments get equal
+        parts; a mapping gives each segment, and ``"(all)"``, its own.
+    method
+        ``"mixture"``: the sequence of the mixture sequential probability ratio test, with a normal
+        prior; ``"stitched"``: wider there, but shrinking at the best possible rate for ever;
+        ``"obrien_fleming"``, ``"pocock"``: group-sequential, alpha is spent by the share of the
+        planned customers so far.
+    alpha
+        The chance that any interval of a comparison misses the truth at any look.
+    burn_in
+        Looks begin with this many customers in the smaller arm, and a proportion also needs 10
+        successes and 10 failures in each: the normal distribution must hold from the first look on.
+        More are needed where few customers bring most of a mean.
+
+    Returns
+    -------
+    Sequential
+        Effects, intervals and p-values by day, overall and by segment.
+
+    Raises
+    ------
+    ColumnError
+        If a column is missing.
+    DataError
+        If the values do not allow the test, or the data span more than 400 days.
+    ParameterError
+        If a parameter is outside its bounds, or a metric needs the rows themselves.
+
+    References
+    ----------
+    Johari, R., Koomen, P., Pekelis, L. and Walsh, D. (2022), Always valid inference, Operations
+    Research 70, 1806-1821. Howard, S. R., Ramdas, A., McAuliffe, J. and Sekhon, J. (2021),
+    Time-uniform, nonparametric, nonasymptotic confidence sequences, Annals of Statistics 49,
+    1055-1080. Waudby-Smith, I., Arbour, D., Sinha, R., Kennedy, E. H. and Ramdas, A. (2024),
+    Time-uniform central limit theory and asymptotic confidence sequences, Annals of Statistics 52,
+    2613-2640. Lan, K. K. G. and DeMets, D. L. (1983), Biometrika 70, 659-663.
+
+    Examples
+    --------
+    >>> import custseg as cs
+    >>> shop = cs.datasets.make_shop(2_000)
+    >>> test = cs.CampaignTest(
+    ...     arm="arm", control="control", metrics={"visit": cs.Proportion("visit")}
+    ... )
+    >>> found = cs.campaigns.sequential(shop.campaign, test, day="exposed", planned=2_000)
+    >>> found.crossings()[["arm", "day"]].dropna()
+            arm        day
+    0  discount 2025-01-07
+    """
+    if not isinstance(test, CampaignTest):
+        raise ParameterError(f"test is a {type(test).__name__}, but must be a CampaignTest.")
+    check_option(method, "method", METHODS)
+    check_number(alpha, "alpha", gt=0, le=0.5)
+    check_number(burn_in, "burn_in", ge=2, integer=True)
+    for name, metric in test.metrics.items():
+        if metric.reads_rows:
+            raise ParameterError(
+                f"metric {name!r} needs the rows themselves, but looks at every day work on sums: "
+                "use Mean (test='welch'), Proportion or Ratio."
+            )
+    enrolment = _enrolment(data, test, day)
+    groups, arms = enrolment.rows.groups, enrolment.arms
+    setting = _Setting(method, alpha, _planned(planned, groups, arms, test), burn_in)
+    tables, accounts = [], []
+    for name, metric in test.metrics.items():
+        moments, used = _by_day(enrolment, metric)
+        found = _comparisons(moments, metric, setting, (len(groups), len(enrolment.days)))
+        tables.append(_table(name, found, enrolment))
+        unknown = enrolment.rows.values.shape[0] - sum(enrolment.account.values()) - used
+        accounts.append(
+            {"rows_in": len(enrolment.arm)}
+            | enrolment.account
+            | {"no_value": unknown, "rows_used": used}
+        )
+    table = pd.concat(tables, ignore_index=True)
+    counts = np.bincount(enrolment.arm[enrolment.arm >= 0], minlength=len(arms))
+    shares = test.allocation or dict.fromkeys(arms, 1 / len(arms))
+    srm = srm_test(dict(zip(arms, counts, strict=True)), {arm: shares[arm] for arm in arms})
+    account = pd.DataFrame(accounts, index=pd.Index(list(test.metrics), name="metric"))
+    notes = ratio_notes(srm, planned=test.allocation is not None)
+    notes += _notes(table, test, setting, account)
+    return Sequential(table, test.control, method, alpha, srm, account, tuple(notes))
+
+
+def _enrolment(data: Any, test: CampaignTest, day: str) -> _Enrolment:
+    lazy = data.frame if isinstance(data, Experiment) else to_lazy(data)
+    schema = lazy.collect_schema()
+    check_columns(schema.names(), [test.arm, day], where="the campaign data")
+    dated = not schema[day].is_numeric()
+    if dated:
+        if not schema[day].is_temporal():
+            lazy = text_to_time(lazy, day, what=f"column {day!r}")
+        lazy = lazy.with_columns(day_number(day).alias(day))
+    rows = read_history(lazy, test, keep=[test.arm, day])
+    number = rows.kept[day].astype("float64")
+    found = sorted(set(rows.kept[test.arm].dropna().tolist()))
+    check_option(test.control, "control", found)
+    if test.allocation is not None:
+        for arm in found:
+            check_option(arm, f"an arm in column {test.arm!r}", list(test.allocation))
+    arms = [test.control, *(arm for arm in found if arm != test.control)]
+    if len(arms) < 2:
+        raise DataError(f"column {test.arm!r} holds the arm {arms[0]!r} only: nothing to compare.")
+    code = rows.kept[test.arm].map({arm: a for a, arm in enumerate(arms)}).astype("float64")
+    code = code.fillna(-1).astype(int).to_numpy()
+    dayless = (code >= 0) & number.isna().to_numpy()
+    known = (code >= 0) & ~dayless
+    if not known.any():
+        raise DataError(f"no customer in an arm has a day in column {day!r}.")
+    first, last = number[known].min(), number[known].max()
+    if (number[known] % 1 != 0).any() or last - first >= _MOST_DAYS:
+        raise DataError(
+            f"column {day!r} runs from {first:g} to {last:g}, but must hold dates or whole numbers "
+            f"of days, over at most {_MOST_DAYS} days. Is it the day of the campaign?"
+        )
+    every = range(int(first), int(last) + 1)
+    return _Enrolment(
+        rows,
+        arms,
+        np.where(known, code, -1),
+        (number - first).fillna(-1).astype(int).to_numpy(),
+        pd.DatetimeIndex([from_day(d) for d in every]) if dated else pd.Index(every),
+        {"no_arm": int((code < 0).sum()), "no_day": int(dayless.sum())},
+    )
+
+
+def _planned(
+    planned: float | Mapping[str, float], groups: list[str], arms: list[Any], test: CampaignTest
+) -> np.ndarray:
+    """Return the planned information of each group and treatment arm."""
+    if isinstance(planned, Mapping):
+        check_columns(list(planned), groups, where="planned")
+        customers = np.array([planned[group] for group in groups])
+    else:
+        check_number(planned, "planned", ge=4)
+        segments = max(len(groups) - 1, 1)
+        customers = np.array([planned, *[planned / segments] * (len(groups) - 1)])
+    for group, number in zip(groups, customers.tolist(), strict=True):
+        check_number(number, f"planned[{group!r}]", gt=0)
+    shares = test.allocation or dict.fromkeys(arms, 1.0)
+    control = shares[test.control]
+    split = np.array([control * shares[arm] / (control + shares[arm]) ** 2 for arm in arms[1:]])
+    return customers[:, None] * split
+
+
+def _by_day(enrolment: _Enrolment, metric: Metric) -> tuple[Moments, int]:
+    """Return the moments of all who came by each day: the groups of the first, of the next, ..."""
+    rows, n_days = enrolment.rows, len(enrolment.days)
+    columns, known = rows.numbers(metric)
+    arm, day = enrolment.arm[known], enrolment.day[known]
+    shape = len(rows.segments), len(enrolment.arms)
+    size = max(1, _BATCH // max(len(columns), 1))
+    parts = []
+    for start in range(0, n_days, size):
+        until = np.arange(start, min(start + size, n_days))
+        by_then = np.where(day <= until[:, None], arm, -1)
+        parts.append(grid_moments(columns, rows.segment[known], by_then, shape, metric))
+    n, mean, cross = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    return Moments(n, mean, cross), int((arm >= 0).sum())
+
+
+def _comparisons(
+    moments: Moments, metric: Metric, setting: _Setting, shape: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """Return what was known on each day, each (groups, treatment arms, days)."""
+    n_groups, n_days = shape
+
+    def by_group(values: np.ndarray) -> np.ndarray:
+        wide = np.broadcast_to(values, (n_days * n_groups, moments.n.shape[1] - 1))
+        return wide.reshape(n_days, n_groups, -1).transpose(1, 2, 0)
+
+    difference = metric.compare(moments).difference
+    n_control, n_treatment = by_group(moments.n[:, :1]), by_group(moments.n[:, 1:])
+    effect, se = by_group(difference.effect), by_group(difference.se)
+    started = (np.minimum(n_control, n_treatment) >= setting.burn_in) & (se > 0)
+    if metric.binary:
+        share = moments.mean[..., 0]
+        fewer = moments.n * np.minimum(share, 1 - share)
+        started &= by_group(np.minimum(fewer[:, :1], fewer[:, 1:])) >= _FEW - 1e-6
+    started = np.logical_or.accumulate(started, axis=2) & (se > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        information = n_control * n_treatment / (n_control + n_treatment)
+        z = effect / se
+    bound, p_value = _bounds(information, z, started, setting)
+    with np.errstate(invalid="ignore"):
+        low, high = effect - bound * se, effect + bound * se
+    return {
+        "n_control": n_control.astype(int),
+        "n_treatment": n_treatment.astype(int),
+        "effect": effect,
+        "se": se,
+        "boundary": bound,
+        "ci_low": low,
+        "ci_high": high,
+        "p_value": p_value,
+        "p_holm": _holm_by_day(p_value),
+        "crossed": (low > 0) | (high < 0),
+    }
+
+
+def _bounds(
+    information: np.ndarray, z: np.ndarray, started: np.ndarray, setting: _Setting
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the boundary of z at each look, and the smallest p-value so far."""
+    planned = setting.planned[:, :, None]
+    if setting.method in SPENDING:
+        bound = np.full(z.shape, np.nan)
+        for where in np.ndindex(z.shape[:2]):
+            share = np.minimum(information[where] / setting.planned[where], 1)
+            # a look that brings nobody new is none, and there is none after the last
+            new = started[where] & (np.diff(share, prepend=0) > 1e-9)
+            times = share[new]
+            spent = SPENDING[setting.method](times, setting.alpha, sides=2)
+            bound[where][new] = spending_boundaries(tuple(times), tuple(spent), 2)
+        return bound, np.full(z.shape, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if setting.method == "mixture":
+            clock = mixture_clock(setting.alpha) * information / planned
+            bound, p_value = mixture_bound(clock, setting.alpha), mixture_p_value(clock, z)
+        else:
+            clock = 2 * information / setting.burn_in
+            bound, p_value = stitched_bound(clock, setting.alpha), stitched_p_value(clock, z)
+    smallest = np.minimum.accumulate(np.where(started, p_value, 1), axis=2)
+    begun = np.logical_or.accumulate(started, axis=2)
+    return np.where(started, bound, np.nan), np.where(begun, smallest, np.nan)
+
+
+def _holm_by_day(p: np.ndarray) -> np.ndarray:
+    """Adjust (groups, arms, days): everybody's arms are a family each day, all segments another."""
+    adjusted = np.full(p.shape, np.nan)
+    for d in range(p.shape[2]):
+        adjusted[0, :, d] = holm(p[0, :, d])
+        adjusted[1:, :, d] = holm(p[1:, :, d].ravel()).reshape(p[1:, :, d].shape)
+    return adjusted
+
+
+def _table(name: str, found: Mapping[str, np.ndarray], enrolment: _Enrolment) -> pd.DataFrame:
+    groups, arms, days = enrolment.rows.groups, enrolment.arms[1:], enrolment.days
+    size = len(groups) * len(arms) * len(days)
+    return pd.DataFrame(
+        {
+            "metric": pd.Series([name] * size, dtype=str),
+            "segment": pd.Series(np.repeat(groups, len(arms) * len(days)), dtype=str),
+            "arm": [arm for _ in groups for arm in arms for _ in days],
+            "day": np.tile(days, len(groups) * len(arms)),
+            **{column: values.ravel() for column, values in found.items()},
+        }
+    )
+
+
+def _notes(
+    table: pd.DataFrame, test: CampaignTest, setting: _Setting, account: pd.DataFrame
+) -> list[str]:
+    notes = []
+    for name, row in account.iterrows():
+        aside = {"no arm": row["no_arm"], "no day": row["no_day"], "no value": row["no_value"]}
+        words = ", ".join(f"{n:,} with {reason}" for reason, n in aside.items() if n)
+        if words:
+            notes.append(f"{name}: set aside {words}, of {row['rows_in']:,} rows.")
+    begun = table.groupby(["metric", "segment"], sort=False)["boundary"].count()
+    for metric, segment in begun.index[begun == 0]:
+        notes.append(f"{metric}: too few customers for a first look in {segment}.")
+    for name, metric in test.metrics.items():
+        if metric.winsorize is not None:
+            notes.append(
+                f"{name}: winsorised at the {metric.winsorize} quantile of all days together."
+            )
+    if setting.method in SPENDING:
+        notes.append(
+            "Group-sequential boundaries hold for the looks taken here and end with the planned "
+            "customers; they are not corrected for several arms or segments."
+        )
+    else:
+        notes.append(
+            "Each interval holds at all looks of its own row; p_holm also holds for all arms, or "
+            "all segments and arms, of a metric. The sequences are asymptotic: burn_in customers "
+            "must be enough for a normal mean."
+        )
+    return notes
+
+
+def _date(day: Any) -> str:
+    return day.date().isoformat() if isinstance(day, pd.Timestamp) else f"day {day:g}"
