@@ -342,7 +342,7 @@ def needs_map(result: "NeedsGap", *, segment: str = _ALL, ax: "Axes | None" = No
     ]
     _segment_ticks(ax, names)
     ax.set_xlabel("mean answer")
-    ax.set_title(plain(segment), loc="left")
+    ax.set_title(plain(segment), loc="left", pad=26)  # above the legend
     ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     sns.despine(ax=ax, left=True)
     return ax
