@@ -82,7 +82,7 @@ plt.show()
 # Read the width before the order. The net promoter score of a segment with five hundred answers is
 # known to about seven points either way, because promoters and detractors pull it both ways. The
 # ends are clear: bargain hunters online are at 4, customers who pay the full price in the store at
-# 34. The two in between differ from the rest by no more than chance would allow. All three
+# 34. By this score the two in between differ from the rest by no more than chance allows. All three
 # questions give the same order of the ends, so it is no whim of one question.
 #
 # ### Whom did we not hear?
@@ -282,7 +282,7 @@ table.pivot(index="driver", columns="segment", values="share").loc[needs].round(
 # %% [markdown]
 # ### Exercise 3
 #
-# There is money for one repair for the bargain hunters online, and for one for those who pay the
+# There is money for one repair for the bargain hunters online, and for one for customers who pay the
 # full price in the store. Which need would you repair for each? (Names as in `needs`.)
 
 # %%
@@ -384,8 +384,8 @@ plt.show()
 
 # %%
 pains = journeys.pain_points
-kept = ["segment", "from", "to", "n", "probability", "ci_low", "ci_high", "reference_probability"]
-pains.loc[pains["flagged"], [*kept, "extra"]].round(3)
+kept = ["n", "probability", "ci_low", "ci_high", "reference_probability", "extra"]
+pains[pains["flagged"]].set_index(["segment", "from", "to"])[kept].round(3)
 
 # %% [markdown]
 # Five of eighty places stand out, all of them for everybody. By sheer number one place leads: after
@@ -413,6 +413,7 @@ figure, ax = plt.subplots(figsize=(6, 2.2), layout="constrained")
 ax.hlines(after["segment"], after["ci_low"], after["ci_high"])
 ax.plot(after["probability"], after["segment"], "o")
 ax.set(xlabel="share of purchases whose next contact is a return")
+ax.margins(y=0.15)
 ax.invert_yaxis()
 cs.notebook.describe_figure(figure)
 plt.show()
