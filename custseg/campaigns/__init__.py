@@ -6,6 +6,7 @@ from custseg.campaigns.assignment import Assignment
 from custseg.campaigns.balance import Balance
 from custseg.campaigns.baselines import Baselines, baselines
 from custseg.campaigns.checks import Checks
+from custseg.campaigns.decision import Decision
 from custseg.campaigns.design import CampaignDesign
 from custseg.campaigns.distributions import Quantile, Rank
 from custseg.campaigns.effects import CampaignTest
@@ -37,6 +38,7 @@ __all__ = [
     "CampaignDesign",
     "CampaignTest",
     "Checks",
+    "Decision",
     "Duration",
     "GroupSequential",
     "Impact",

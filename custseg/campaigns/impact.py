@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import pandas as pd
 
+from custseg.brief import Brief
 from custseg.campaigns._cells import ALL
+from custseg.campaigns.decision import Decision, decide
 from custseg.campaigns.heterogeneity import differ_words
 from custseg.campaigns.metrics import Metric
 from custseg.campaigns.srm import SampleRatio, p_words
@@ -91,6 +94,79 @@ class Impact(Result):
             the others unchanged).
         """
         return self.effects.copy()
+
+    def decision(
+        self,
+        brief: Brief | None = None,
+        *,
+        metric: str | None = None,
+        value: float = 1.0,
+        cost: float | Mapping[Any, float] = 0.0,
+        fixed_cost: float | Mapping[Any, float] = 0.0,
+        customers: int | None = None,
+        measured: timedelta | None = None,
+    ) -> Decision:
+        """Turn the effects into incremental revenue, cost and return, with their intervals.
+
+        Parameters
+        ----------
+        brief
+            Its success metric is what counts, its guardrails must not be harmed, its horizon is
+            held against `measured`.
+        metric
+            The metric to count instead: a `Mean` or a `Proportion`.
+        value
+            What one unit of the metric is worth: 1 for revenue in money, the margin (0 to 1) for
+            profit, the value of a conversion; below 0 for what is a loss.
+        cost
+            Of treating one customer, or arm -> cost.
+        fixed_cost
+            Of the campaign as a whole, or arm -> cost.
+        customers
+            How many customers would be treated, in the segments' shares of the test; those treated
+            in the test when ``None``.
+        measured
+            The time after exposure for which outcomes were counted.
+
+        Returns
+        -------
+        Decision
+            Money by arm and segment, the guardrails, and words that follow from them. Segments
+            are judged by their shrunk effects.
+
+        Raises
+        ------
+        ParameterError
+            If the metric is none of the test or does not add up over customers, or a number is
+            outside its bounds.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import custseg as cs
+        >>> sent = pd.DataFrame({
+        ...     "mail": ["none", "offer"] * 200,
+        ...     "spend": [0.0, 0.0, 0.0, 21.0, 9.5, 12.0, 0.0, 30.0, 0.0, 8.0] * 40,
+        ... })
+        >>> test = cs.CampaignTest(
+        ...     arm="mail", control="none", metrics={"spend": cs.Mean("spend")}
+        ... )
+        >>> brief = cs.Brief(goal="choose who gets the offer", success_metric="spend")
+        >>> decision = test.analyze(sent).decision(brief, value=0.4, cost=1.5)
+        >>> decision.to_frame()[["arm", "revenue", "cost", "net", "verdict"]].round(1)
+             arm  revenue   cost    net verdict
+        0  offer    984.0  300.0  684.0    pays
+        """
+        return decide(
+            self,
+            brief,
+            metric=metric,
+            value=value,
+            cost=cost,
+            fixed_cost=fixed_cost,
+            customers=customers,
+            measured=measured,
+        )
 
     def summary(self) -> str:
         """Return the sample ratio if it is off, then each overall effect in a sentence."""
