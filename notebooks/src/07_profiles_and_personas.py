@@ -199,13 +199,13 @@ print(f"p < .05 on x in {held_out_share:.0%} of the tables")
 # segments are learned from one version and compared on the other, which knows nothing of the first.
 # *Reference* cuts clouds without groups in the same way, and asks whether they differ as much.
 # *Selective* moves two segments apart and together, and compares with those distances at which
-# k-means would have found the same two. Here are five of the clouds, and one table in
+# k-means would have found the same two. Here are three of the clouds, and one table in
 # which two groups were planted five standard deviations apart:
 
 # %%
 planted = pd.DataFrame(rng.normal(size=(200, 2)), columns=["x", "y"])
 planted["x"] += 5 * (np.arange(200) % 2)
-tables = {f"cloud {number}": clouds[number] for number in range(5)} | {"two groups": planted}
+tables = {f"cloud {number}": clouds[number] for number in range(3)} | {"two groups": planted}
 p_values = {}
 for name, table in tables.items():
     p_values[name] = {"usual": p_between(table["x"], two.fit_predict(table))}
@@ -216,7 +216,7 @@ pd.DataFrame(p_values).T.round(3)
 
 # %% [markdown]
 # The usual test cannot tell the clouds from the groups. The honest ones can. (.01 is the smallest
-# p-value that 99 null tables allow.) Five clouds do not show that a test keeps its level; that takes
+# p-value that 99 null tables allow.) Three clouds do not show that a test keeps its level; that takes
 # a thousand, and is what `benchmarks/honest.py` counts.
 #
 # And our four segments? Benefits are rated, not measured, so their distribution is not normal; the
@@ -232,7 +232,7 @@ pd.DataFrame(p_values).T.round(3)
 # %%
 honest_needs = ...  # your answer, a whole number from 0 to 6
 # solution
-# hint: honest_differences(model, customers, method="reference", null="copula"), without the row (all).
+# hint: honest_differences(model, customers, method="reference", null="copula") has p_holm by need.
 honest = cs.profiling.honest_differences(model, customers, method="reference", null="copula")
 honest_needs = int((honest.to_frame().set_index("variable").loc[needs, "p_holm"] < 0.05).sum())
 
@@ -248,7 +248,7 @@ cs.notebook.describe_figure()
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# On one, quality. The dots are what a cut of a crowd without groups brings by itself: k-means would have
+# On one, quality. The upright ticks are what a cut of a crowd without groups brings by itself: k-means would have
 # made four segments that differ by 64% in low price out of anybody. Ours differ by 66%. On quality
 # they differ by five points more than they had to, and all six together are a little beyond chance.
 # So the picture above is mostly our own work. That does not make the segments useless. It means that
@@ -290,12 +290,13 @@ offered[["test", "p_holm", "effect", "size", "ci_low", "ci_high"]].round(3)
 # %%
 known = ["age", "income_band", "acquisition_channel", "nps", "frequency", "spend"]
 profile = cs.profiling.profile(customers, segments, variables=needs, descriptors=known)
-profile.plot()
-cs.notebook.describe_figure()
+figure, ax = plt.subplots(figsize=(9, 7), layout="constrained")
+profile.plot(ax=ax)
+cs.notebook.describe_figure(figure)
 plt.show()
 
 # %%
-profile.tests[["test", "p_holm", "effect", "size", "ci_low", "ci_high"]].round(3)
+profile.tests[["test", "effect", "size", "ci_low", "ci_high"]].round(3)
 
 # %% [markdown]
 # The bars above the dotted line are long because we made them so. Those below are short, and
@@ -311,22 +312,25 @@ profile.tests[["test", "p_holm", "effect", "size", "ci_low", "ci_high"]].round(3
 # lines, but its colours make a small table look like a large difference.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained")
 of_names = cs.profiling.markers(
     cs.profiling.profile(customers, segments, variables=[*needs, "age", "nps", "spend"])
 )
-of_names.plot(kind="snake", ax=axes[0])
-of_names.plot(kind="heat", ax=axes[1])
-cs.notebook.describe_figure(figure)
+of_names.plot(kind="snake")
+cs.notebook.describe_figure()
+plt.show()
+
+# %%
+of_names.plot(kind="heat")
+cs.notebook.describe_figure()
 plt.show()
 
 # %% [markdown]
 # The picture that persuades most is the one of segments in a plane. The plane in which segments
 # differ most can be computed, and it shows islands. To see what such a picture is worth, we
-# draw it of 120 customers with 40 columns of noise, and labels by lot:
+# draw it of 120 customers with 80 columns of noise, and labels by lot:
 
 # %%
-noise = pd.DataFrame(rng.normal(size=(120, 40))).rename(columns="column {}".format)
+noise = pd.DataFrame(rng.normal(size=(120, 80))).rename(columns="column {}".format)
 lots = pd.Series(rng.choice(["red", "green", "blue"], size=120), name="segment")
 islands = LinearDiscriminantAnalysis().fit(noise, lots).transform(noise)
 honest_plane = cs.profiling.separation(noise, lots, method="discriminant")
@@ -367,7 +371,11 @@ plane.to_frame()[["n", "nearest", "nearer_other"]].round(2)
 
 # %%
 buying = cs.clustering.SegmentationModel(
-    "kmeans", n_segments=4, variables=["recency", "frequency", "spend"], order_by="spend"
+    "kmeans",
+    n_segments=4,
+    variables=["recency", "frequency", "spend"],
+    order_by="spend",
+    random_state=0,
 ).fit(bought)
 buying.rename({"A": "best", "B": "lapsing", "C": "light", "D": "one-off"})
 buying.sizes_.join(buying.centers_).round(2)
@@ -428,8 +436,8 @@ pd.DataFrame(
 everything.questions["accuracy"].round(2)
 
 # %% [markdown]
-# Three questions put four in five right, and each further one adds a few points. The rules are shorter
-# to tell, and worse:
+# Three questions put four in five right, and each further one adds a few points. Rules are shorter
+# to tell than points, and worse:
 
 # %%
 for rule in asked.to_frame().query("kind == 'tree'").itertuples():
@@ -451,7 +459,7 @@ asked.typing_tool.points.set_index(["question", "answer"]).round(1) + 0
 # %%
 her_segment = ...  # your answer, the name of a segment
 # solution
-# hint: start plus two rows of points; asked.typing_tool.assign does the sums, with NaN for the shrug.
+# hint: start plus two rows of points; asked.typing_tool.assign sums up, with NaN for the shrug.
 at_the_till = pd.DataFrame(
     {"benefit_low_price": [5], "benefit_advice": [6], "benefit_range": [np.nan]}, index=["she"]
 )
@@ -470,8 +478,9 @@ cs.notebook.describe_figure()
 plt.show()
 
 # %% [markdown]
-# Mistakes are made between neighbours. That depends on the customers too: some stand in
-# between, whatever is asked. By all six ratings the odds of the own segment are below two to one for
+# Mistakes are made between neighbours, and asking more does not end them: some customers stand in
+# between. These are those for whom, by all six ratings, the odds of their own segment
+# are below two to one:
 
 # %%
 between = everything.borderline().sort_values("n", ascending=False)
