@@ -255,13 +255,11 @@ def tell_unknown(teller: Teller, material: Material, segment: str) -> None:
     if material.comments is None:
         teller.say(segment, topic, "What its customers say was not looked at.")
     else:
-        spoke = material.read.frame.index[rows].isin(material.comments.index)
-        teller.say(
-            segment,
-            topic,
-            "{silent} of it left no comment.",
-            silent=share(1 - spoke.mean()),
-        )
+        silent = ~material.read.frame.index[rows].isin(material.comments.index)
+        if silent.any():
+            teller.say(
+                segment, topic, "{silent} of it left no comment.", silent=share(silent.mean())
+            )
     if material.value is None:
         teller.say(segment, topic, "What it is worth was not given.")
     if not material.stability:
