@@ -52,7 +52,7 @@ class Decision(Result):
     guardrails: pd.DataFrame
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
-    _picture: ClassVar[str] = "campaigns.net"
+    _picture: ClassVar[str] = "campaigns_impact.net"
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per segment and treatment arm.

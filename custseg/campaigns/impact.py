@@ -76,7 +76,7 @@ class Impact(Result):
     checks: pd.DataFrame
     over_time: pd.DataFrame
     metrics: Mapping[str, Metric]
-    _picture: ClassVar[str] = "campaigns.forest"
+    _picture: ClassVar[str] = "campaigns.impact"
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per metric, segment and treatment arm.
