@@ -226,14 +226,18 @@ def sequential(
     Examples
     --------
     >>> import custseg as cs
-    >>> shop = cs.datasets.make_shop(2_000)
+    >>> visits = pd.DataFrame({
+    ...     "mail": ["none", "offer"] * 1_000,
+    ...     "day": [d for d in range(1, 11) for _ in range(200)],
+    ...     "visit": [0, 1, 0, 0, 1, 1, 0, 0, 0, 1] * 200,
+    ... })
     >>> test = cs.CampaignTest(
-    ...     arm="arm", control="control", metrics={"visit": cs.Proportion("visit")}
+    ...     arm="mail", control="none", metrics={"visit": cs.Proportion("visit")}
     ... )
-    >>> found = cs.campaigns.sequential(shop.campaign, test, day="exposed", planned=2_000)
-    >>> found.crossings()[["arm", "day"]].dropna()
-            arm        day
-    0  discount 2025-01-07
+    >>> found = cs.campaigns.sequential(visits, test, day="day", planned=2_000)
+    >>> found.crossings()[["metric", "arm", "day"]]
+      metric    arm  day
+    0  visit  offer    1
     """
     if not isinstance(test, CampaignTest):
         raise ParameterError(f"test is a {type(test).__name__}, but must be a CampaignTest.")
@@ -395,8 +399,8 @@ def _bounds(
         bound = np.full(z.shape, np.nan)
         for where in np.ndindex(z.shape[:2]):
             share = np.minimum(information[where] / setting.planned[where], 1)
-            # a look that brings nobody new is none, and there is none after the last
-            new = started[where] & (np.diff(share, prepend=0) > 1e-9)
+            # a look that brings less than a thousandth is none, and there is none after the last
+            new = started[where] & (np.diff(np.floor(1_000 * share), prepend=0) > 0)
             times = share[new]
             spent = SPENDING[setting.method](times, setting.alpha, sides=2)
             bound[where][new] = spending_boundaries(tuple(times), tuple(spent), 2)

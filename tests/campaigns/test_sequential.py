@@ -1,0 +1,350 @@
+"""Looks at a campaign against published boundaries, brute force and campaigns that do nothing."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, stats
+
+import custseg as cs
+from custseg.campaigns import group_sequential, sequential
+from custseg.campaigns._boundaries import (
+    SPENDING,
+    crossing_chances,
+    mixture_bound,
+    mixture_clock,
+    mixture_p_value,
+    spending_boundaries,
+    stitched_bound,
+    stitched_p_value,
+)
+from custseg.errors import ColumnError, DataError, ParameterError
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+
+@pytest.mark.parametrize(
+    ("boundary", "looks", "constant", "inflation_80", "inflation_90"),
+    [  # Jennison and Turnbull (2000), tables 2.1 to 2.4, alpha = .05
+        ("classic_pocock", 2, 2.178, 1.110, 1.100),
+        ("classic_pocock", 3, 2.289, 1.166, 1.151),
+        ("classic_pocock", 4, 2.361, 1.202, 1.183),
+        ("classic_pocock", 5, 2.413, 1.229, 1.207),
+        ("classic_pocock", 10, 2.555, 1.301, 1.271),
+        ("classic_obrien_fleming", 2, 1.977, 1.008, 1.007),
+        ("classic_obrien_fleming", 3, 2.004, 1.017, 1.016),
+        ("classic_obrien_fleming", 4, 2.024, 1.024, 1.022),
+        ("classic_obrien_fleming", 5, 2.040, 1.028, 1.026),
+        ("classic_obrien_fleming", 10, 2.087, 1.040, 1.037),
+    ],
+)
+def test_classic_boundaries_are_those_published(
+    boundary, looks, constant, inflation_80, inflation_90
+):
+    plan = group_sequential(looks, boundary=boundary)
+    # the tables round to three digits
+    assert plan.table["z"].iloc[-1] == pytest.approx(constant, abs=6e-4)
+    assert plan.inflation == pytest.approx(inflation_80, abs=6e-4)
+    assert group_sequential(looks, boundary=boundary, power=0.9).inflation == pytest.approx(
+        inflation_90, abs=6e-4
+    )
+    assert plan.table["spent"].iloc[-1] == pytest.approx(0.05, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "published"),
+    [  # alpha spending with five even looks, .05 two-sided, as printed by ldbounds and gsDesign
+        ("obrien_fleming", [4.8769, 3.3569, 2.6803, 2.2898, 2.0310]),
+        ("pocock", [2.4380, 2.4268, 2.4101, 2.3966, 2.3859]),
+    ],
+)
+def test_spending_boundaries_are_those_published(boundary, published):
+    plan = group_sequential(5, boundary=boundary)
+    # other programs integrate on coarser grids: they differ from each other in the fourth digit
+    np.testing.assert_allclose(plan.table["z"], published, atol=2e-4)
+
+
+@pytest.mark.parametrize(("sides", "drift"), [(2, 0.0), (1, 0.0), (2, 2.5), (1, 1.0)])
+def test_recursion_agrees_with_the_multivariate_normal_distribution(sides, drift):
+    times, z = np.array([0.2, 0.45, 0.7, 1.0]), np.array([2.9, 2.4, 2.2, 2.05])
+    corr = np.sqrt(np.minimum.outer(times, times) / np.maximum.outer(times, times))
+    lower = -z if sides == 2 else np.full(4, -np.inf)
+    inside = stats.multivariate_normal.cdf(
+        z, drift * np.sqrt(times), corr, lower_limit=lower, maxpts=2_000_000, abseps=1e-7
+    )
+    found = crossing_chances(times, z, sides=sides, drift=drift).sum()
+    assert found == pytest.approx(1 - inside, abs=2e-6)
+
+
+def test_daily_looks_spend_exactly_alpha():
+    times = np.unique(np.random.default_rng(2).integers(2, 200, 60)) / 200
+    times[-1] = 1
+    for spending in SPENDING.values():
+        spent = spending(times, 0.05, sides=2)
+        assert spent[-1] == pytest.approx(0.05)
+        z = spending_boundaries(tuple(times), tuple(spent), 2)
+        found = crossing_chances(times, z, sides=2).sum(axis=1).cumsum()
+        np.testing.assert_allclose(found, spent, atol=1e-9)
+
+
+def test_a_plan_counts_what_looking_costs():
+    plan = group_sequential([0.5, 1], boundary="classic_pocock", power=0.8)
+    drift = np.sqrt(plan.inflation) * (stats.norm.isf(0.025) + stats.norm.isf(0.2))
+    rng = np.random.default_rng(5)
+    steps = rng.normal(drift / 2, np.sqrt(0.5), (400_000, 2)).cumsum(axis=1)
+    crossed = np.abs(steps / np.sqrt([0.5, 1])) > plan.table["z"].to_numpy()
+    assert crossed.any(axis=1).mean() == pytest.approx(0.8, abs=0.003)
+    used = plan.inflation * np.where(crossed[:, 0], 0.5, 1).mean()
+    assert plan.expected_effect == pytest.approx(used, abs=0.003)
+    one_sided = group_sequential(3, alternative="less")
+    assert (one_sided.table["z"] < 0).all()
+    assert one_sided.table["z"].iloc[-1] > -1.8
+
+
+@pytest.mark.parametrize("looks", [0, [0.5, 0.4, 1], [0.5], [0.0, 1], "5", [[1.0]]])
+def test_looks_that_do_not_rise_to_one_are_refused(looks):
+    with pytest.raises(ParameterError, match="looks is"):
+        group_sequential(looks)
+
+
+def test_mixture_p_value_is_one_over_the_mixture_likelihood_ratio():
+    se, prior, effect = 0.3, 0.8, 0.9
+    ratio, _ = integrate.quad(
+        lambda d: stats.norm.pdf(effect, d, se) * stats.norm.pdf(d, 0, prior), -8, 8
+    )
+    expected = stats.norm.pdf(effect, 0, se) / ratio
+    found = mixture_p_value(np.array((prior / se) ** 2), np.array(effect / se))
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_stitched_bound_is_the_one_printed_by_howard_and_others():
+    clock = np.array([1, 3.0, 50, 1e4])
+    alpha = 0.025 * 2  # they print one side at .025
+    printed = 1.7 * np.sqrt(np.log(np.log(2 * clock)) + 0.72 * np.log(5.2 / 0.025))
+    ratio = stitched_bound(clock, alpha) / printed
+    # 1.7, .72 and 5.2 are rounded up from 1.699, .714 and 5.188
+    assert ((ratio < 1) & (ratio > 0.994)).all()
+
+
+@pytest.mark.parametrize(
+    ("bound", "p_value"), [(mixture_bound, mixture_p_value), (stitched_bound, stitched_p_value)]
+)
+def test_p_values_and_intervals_are_two_views_of_one_thing(bound, p_value):
+    clock = np.array([0.2, 1, 4, 30])
+    for alpha in (0.2, 0.05, 1e-4):
+        np.testing.assert_allclose(p_value(clock, bound(clock, alpha)), alpha, rtol=1e-10)
+
+
+def test_mixture_is_narrowest_at_the_planned_customers():
+    best = mixture_clock(0.05)
+    clocks = best * np.geomspace(0.2, 5, 201)
+    # as a function of the prior at a fixed size, the width is that of mixture_bound
+    assert abs(np.log(clocks[np.argmin(mixture_bound(clocks, 0.05))] / best)) < 0.05
+
+
+def campaign(n=6_000, days=14, effect=0.0, seed=1):
+    rng = np.random.default_rng(seed)
+    arm = rng.choice(["none", "mail", "letter"], n)
+    before = rng.normal(size=n)
+    return pd.DataFrame(
+        {
+            "customer_id": rng.permutation(n),
+            "arm": arm,
+            "tier": rng.choice(["low", "high"], n, p=[0.7, 0.3]),
+            "when": pd.Timestamp("2024-03-01") + pd.to_timedelta(rng.integers(0, days, n), "D"),
+            "before": before,
+            "spend": 10 + 2 * before + rng.normal(0, 3, n) + effect * (arm == "mail"),
+            "visit": (rng.random(n) < 0.3).astype(int),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def test_plan():
+    metrics = {"spend": cs.Mean("spend", covariate="before"), "visit": cs.Proportion("visit")}
+    return cs.CampaignTest(
+        arm="arm", control="none", metrics=metrics, segments="tier", customer_id="customer_id"
+    )
+
+
+def test_the_last_look_has_the_effects_of_the_analysis(test_plan):
+    data = campaign(effect=0.5)
+    found = sequential(data, test_plan, day="when", planned=4_000)
+    last = found.table[found.table["day"] == found.table["day"].max()].reset_index(drop=True)
+    whole = test_plan.analyze(data).to_frame()
+    keys = ["metric", "segment", "arm", "n_control", "n_treatment"]
+    both = last.merge(whole, on=keys, suffixes=("", "_whole"))
+    assert len(both) == len(last) == 12
+    np.testing.assert_allclose(both["effect"], both["effect_whole"], rtol=1e-9)
+    np.testing.assert_allclose(both["se"], both["se_whole"], rtol=1e-9)
+    half_days = data[data["when"] < "2024-03-08"]
+    early = test_plan.analyze(half_days).to_frame()
+    day = found.table[found.table["day"] == pd.Timestamp("2024-03-07")].reset_index(drop=True)
+    np.testing.assert_allclose(day["effect"], early["effect"], rtol=1e-9)
+    np.testing.assert_allclose(day["se"], early["se"], rtol=1e-9)
+
+
+def test_what_was_known_on_a_day_does_not_change_later(test_plan):
+    data = campaign(effect=0.3)
+    for method in ("mixture", "stitched", "obrien_fleming"):
+        whole = sequential(data, test_plan, day="when", planned=4_000, method=method).table
+        early = data[data["when"] < "2024-03-08"]
+        then = sequential(early, test_plan, day="when", planned=4_000, method=method).table
+        same = whole[whole["day"] < "2024-03-08"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(same, then, rtol=1e-9)
+
+
+def test_row_order_and_engine_change_nothing(test_plan):
+    data = campaign()
+    found = sequential(data, test_plan, day="when", planned=4_000).table
+    other = data.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(
+        sequential(other, test_plan, day="when", planned=4_000).table, found, rtol=1e-9
+    )
+    import polars as pl
+
+    text = data.assign(when=data["when"].dt.date.astype(str))
+    polars = sequential(pl.from_pandas(text), test_plan, day="when", planned=4_000).table
+    pd.testing.assert_frame_equal(polars, found, rtol=1e-9)
+
+
+def test_a_large_effect_is_found_and_dated(test_plan):
+    found = sequential(campaign(effect=1.5), test_plan, day="when", planned=4_000)
+    crossings = found.crossings().set_index(["metric", "segment", "arm"])
+    row = crossings.loc[("spend", "(all)", "mail")]
+    assert row["day"] < pd.Timestamp("2024-03-05")
+    assert row["ci_low"] > 0
+    assert "mail against none: an effect was shown on 2024-03-0" in found.summary()
+    assert (found.table["p_holm"].dropna() >= found.table["p_value"].dropna() - 1e-12).all()
+    p = found.table.groupby(["metric", "segment", "arm"])["p_value"]
+    assert (p.diff().dropna() <= 0).all()
+
+
+def test_every_row_is_accounted_for(test_plan):
+    data = campaign()
+    data.loc[:9, "arm"] = None
+    data.loc[10:14, "when"] = pd.NaT
+    data.loc[15:17, "spend"] = np.nan
+    found = sequential(data, test_plan, day="when", planned=4_000)
+    account = found.account.loc["spend"]
+    assert account[["no_arm", "no_day", "no_value"]].tolist() == [10, 5, 3]
+    assert account["rows_in"] == account.drop("rows_in").sum() == len(data)
+    assert "spend: set aside 10 with no arm, 5 with no day, 3 with no value" in found.notes[1]
+    last = found.table[(found.table["metric"] == "spend") & (found.table["segment"] == "(all)")]
+    final = last.groupby("arm")[["n_control", "n_treatment"]].max()
+    total = final["n_control"].iloc[0] + final["n_treatment"].sum()
+    assert total == account["rows_used"]
+
+
+def test_group_sequential_looks_end_with_the_planned_customers(test_plan):
+    data = campaign(days=10)
+    planned = {"(all)": 2_000, "low": 1_400, "high": 600}
+    found = sequential(data, test_plan, day="when", planned=planned, method="pocock").table
+    everybody = found[(found["segment"] == "(all)") & (found["metric"] == "visit")]
+    for _, rows in everybody.groupby("arm"):
+        looks = rows["boundary"].notna()
+        assert looks.sum() in (4, 5, 6)  # half of the ten days bring the planned customers
+        assert rows.loc[~looks, "ci_low"].isna().all()
+        assert not rows.loc[~looks, "crossed"].any()
+    assert found["p_value"].isna().all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "n"), [("normal", 800), ("skewed", 1_500), ("share", 1_000), ("rare", 3_000)]
+)
+@pytest.mark.parametrize("method", ["mixture", "stitched", "obrien_fleming", "pocock"])
+def test_looking_every_day_at_nothing_keeps_the_error_at_most_alpha(kind, n, method):
+    simulations, rng = 400, np.random.default_rng(11)
+    size = n * simulations
+    y = {
+        "normal": lambda: rng.normal(size=size),
+        "skewed": lambda: np.where(rng.random(size) < 0.3, rng.lognormal(3, 1, size), 0.0),
+        "share": lambda: (rng.random(size) < 0.3).astype(int),
+        "rare": lambda: (rng.random(size) < 0.02).astype(int),
+    }[kind]()
+    metric = cs.Proportion("y") if kind in ("share", "rare") else cs.Mean("y")
+    data = pd.DataFrame(
+        {
+            "campaign": np.repeat(np.arange(simulations), n),
+            "arm": rng.choice(["a", "b"], size),
+            "day": rng.integers(0, 14, size),
+            "y": y,
+        }
+    )
+    test = cs.CampaignTest(arm="arm", control="a", metrics={"y": metric}, segments="campaign")
+    names = ["(all)", *map(str, range(simulations))]
+    found = sequential(data, test, day="day", planned=dict.fromkeys(names, n), method=method)
+    each = found.crossings().iloc[1:]
+    limit = 0.05 + 2 * np.sqrt(0.05 * 0.95 / simulations)
+    assert each["day"].notna().mean() <= limit
+    rows = found.table[(found.table["segment"] != "(all)") & found.table["boundary"].notna()]
+    naive = (rows["effect"].abs() > 1.96 * rows["se"]).groupby(rows["segment"]).any().mean()
+    assert naive > 2 * limit or kind == "rare"
+    if method in ("mixture", "stitched"):
+        # ten segments a campaign: any Holm-adjusted p-value below .05
+        p = rows.groupby("segment")["p_value"].min().to_numpy()
+        p = p[: len(p) // 10 * 10].reshape(-1, 10)
+        assert (p.min(axis=1) * 10 < 0.05).mean() <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(p))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"day": "wen"}, ColumnError, "Did you mean 'when'"),
+        ({"method": "bayes"}, ParameterError, "method is 'bayes'"),
+        ({"planned": 0}, ParameterError, "planned is 0"),
+        ({"planned": {"(all)": 10}}, ColumnError, "planned has no columns"),
+        ({"burn_in": 1}, ParameterError, "burn_in is 1"),
+        ({"alpha": 1}, ParameterError, "alpha is 1"),
+        ({"day": "spend"}, DataError, "must hold dates or whole numbers"),
+    ],
+)
+def test_bad_input_stops_with_a_remedy(test_plan, options, error, words):
+    given = {"day": "when", "planned": 4_000} | options
+    with pytest.raises(error, match=words):
+        sequential(campaign(500), test_plan, **given)
+
+
+def test_metrics_that_need_rows_and_other_things_are_refused(test_plan):
+    ranks = cs.CampaignTest(arm="arm", control="none", metrics={"s": cs.Quantile("spend", q=0.5)})
+    with pytest.raises(ParameterError, match="needs the rows themselves"):
+        sequential(campaign(500), ranks, day="when", planned=400)
+    with pytest.raises(ParameterError, match="must be a CampaignTest"):
+        sequential(campaign(500), "spend", day="when", planned=400)
+    lone = campaign(500).assign(arm="none")
+    with pytest.raises(DataError, match="nothing to compare"):
+        sequential(lone, test_plan, day="when", planned=400)
+
+
+def test_a_mismatch_of_the_sample_ratio_is_said_first(test_plan):
+    data = campaign()
+    data = data.drop(data.index[data["arm"] == "mail"][:500])
+    found = sequential(data, test_plan, day="when", planned=4_000)
+    assert found.srm.status == "mismatch"
+    assert found.notes[0].startswith("Sample-ratio mismatch")
+
+
+def test_pictures_show_the_looks(test_plan):
+    found = sequential(campaign(effect=1.5), test_plan, day="when", planned=4_000)
+    ax = found.plot(metric="spend", segment="low")
+    lines = {line.get_label(): line for line in ax.lines}
+    rows = found._looks("spend", "low", "mail")
+    np.testing.assert_allclose(lines["mail"].get_ydata(), rows["effect"])
+    assert ax.get_title(loc="left") == "spend, low"
+    with pytest.raises(ParameterError, match="segment is 'lo'"):
+        found.plot(segment="lo")
+    few = sequential(campaign(200), test_plan, day="when", planned=100)
+    assert "too few" in few.plot(segment="high").texts[0].get_text()
+    plan = group_sequential(4)
+    drawn = plan.plot().lines[0]
+    np.testing.assert_allclose(drawn.get_ydata(), plan.table["z"])
+    plt.close("all")
+
+
+def test_the_display_is_rounded_and_says_what_holds(test_plan):
+    shown = repr(sequential(campaign(), test_plan, day="when", planned=4_000))
+    assert "2024-03-14" in shown
+    assert "However often one looks" in shown
+    assert "00:00:00" not in shown
