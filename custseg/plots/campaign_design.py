@@ -62,7 +62,7 @@ def power_curves(
         ax.plot(rows["n"], rows["power"], label=label, **line)
         ax.plot(least["n"], least["power"], "D" if whole else "o", color=color, markersize=6)
     if analysis.target is not None:
-        ax.axhline(analysis.target, color="0.5", linewidth=0.9, linestyle="--", zorder=0)
+        ax.axhline(analysis.target, color="0.5", linewidth=0.9, linestyle="--", zorder=0.6)
     ax.set_xscale("log")
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("customers in all arms (of the segment), log scale")
@@ -170,8 +170,8 @@ def balance(found: "Balance", *, ax: Axes | None = None) -> Axes:
         rows = table[table["arm"] == arm]
         ax.plot(rows["std_diff"], np.arange(len(rows)), "o", color=color, label=_plain(arm))
     for value in (-0.1, 0.1):
-        ax.axvline(value, color="0.6", linewidth=0.9, linestyle="--", zorder=0)
-    ax.axvline(0, color="0.35", linewidth=1, zorder=0)
+        ax.axvline(value, color="0.6", linewidth=0.9, linestyle="--", zorder=0.6)
+    ax.axvline(0, color="0.35", linewidth=1, zorder=0.6)
     _rows(ax, names)
     ax.set_xlabel(_plain(f"difference from {found.control} in standard deviations"))
     if len(arms) > 1:
@@ -205,7 +205,7 @@ def false_positives(found: "AASimulation", *, ax: Axes | None = None) -> Axes:
             rows, color = table[here], palette[place]
             ax.hlines(y[here], rows["fpr_low"], rows["fpr_high"], color=color, linewidth=1.6)
             ax.plot(rows["false_positive_rate"], y[here], "o", color=color, label=status)
-    ax.axvline(found.alpha, color="0.35", linewidth=1, linestyle="--", zorder=0)
+    ax.axvline(found.alpha, color="0.35", linewidth=1, linestyle="--", zorder=0.6)
     several = table["arm"].nunique() > 1
     parts = table["metric"] + ", " + table["segment"]
     _rows(ax, parts + ", " + table["arm"].astype(str) if several else parts)
@@ -267,7 +267,7 @@ def duration(found: "Duration", *, ax: Axes | None = None) -> Axes:
     ax = _new(ax, 3.6)
     color = _colors(1)[0]
     ax.plot(found.curve.index, found.curve, color=color, linewidth=2)
-    ax.axhline(found.customers, color="0.35", linewidth=1, linestyle="--", zorder=0)
+    ax.axhline(found.customers, color="0.35", linewidth=1, linestyle="--", zorder=0.6)
     if found.enrolment is not None:
         ax.plot(found.enrolment, found.curve[found.enrolment], "o", color=color, markersize=7)
     ax.set_ylim(bottom=0)
