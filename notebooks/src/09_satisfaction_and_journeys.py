@@ -500,10 +500,11 @@ plt.show()
 print(reach.summary())
 
 # %% [markdown]
-# The app and the web hardly meet the store's customers, the store hardly those of the web. That is how the segments
-# were made, so it is no discovery. It is a constraint: a message in the app reaches 31% of
-# the store's bargain hunters. E-mail is the one channel without a gap, with more than nine in ten of every segment in the
-# last year. Whatever is repaired can be told to all of them by e-mail.
+# The app and the web meet fewer of the store's customers, and the store fewer of those who buy
+# online. That is how the segments were made, so it is no discovery. It is a constraint: a message
+# in the app reaches 31% of the store's bargain hunters. E-mail is the one wide channel without a
+# gap, with more than nine in ten of every segment in the last year. Whatever is repaired can be
+# told to nearly all by e-mail.
 #
 # ## What does one trouble cost?
 
@@ -522,12 +523,14 @@ segment_means = troubled.groupby("segment")[["trouble", "orders", "nps"]].mean()
 segment_means.round(2)
 
 # %% [markdown]
-# Within every segment the line falls: without any trouble even the bargain hunters online answer 8.2.
-# So part of the distance between the segments is trouble, and part is not. The full price in the
-# store stays higher at any number.
+# Within every segment the line falls. At its left end, without any trouble, three segments stand
+# level at 8.5, and the bargain hunters online at 8.2: much of what divides the segments shows only
+# after something went wrong. The store's full price falls least. Are these customers more
+# forgiving?
 #
-# Trouble has another companion. Whoever orders often has more of it, and orders often for good
-# reasons. A slope that ignores this counts the satisfaction of good customers in favour of trouble.
+# Perhaps. But trouble has a companion. Whoever orders often has more of it, and many order often
+# because they are content. A slope that ignores this credits trouble with the satisfaction of good
+# customers.
 
 # %% [markdown]
 # ### Exercise 5
@@ -554,8 +557,7 @@ pd.DataFrame(
 ).T.round(2)
 
 # %% [markdown] tags=["solution"]
-# A trouble costs .43 of an answer, more than the plain slope says, for it hid behind frequent
-# customers. The recipe of this shop takes .53 from what customers *feel*, for each of up to four
+# A trouble costs .43 of an answer, somewhat more than the plain slope says. The recipe of this shop takes .53 from what customers *feel*, for each of up to four
 # troubles. Answers end at 10: who falls from 11 to 10.5 still answers 10. So .43 is about what the
 # answers can show of it.
 
