@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from custseg.campaigns._cells import Cells
-from custseg.campaigns._comparing import FEW, Comparison
+from custseg.campaigns._comparing import Comparison
 from custseg.campaigns._moments import Moments
 from custseg.campaigns.metrics import Metric, Proportion
 from custseg.campaigns.srm import p_words
@@ -16,7 +16,7 @@ from custseg.results import format_number
 from custseg.stats import holm
 
 HETEROGENEITY_COLUMNS = ["metric", "arm", "scale", "statistic", "df", "p_value", "i2"]
-_FEW_CUSTOMERS = 30
+_FEW_CUSTOMERS, _FEW_SUCCESSES = 100, 15
 _ALPHA = 0.05
 _TEST_WORDS = {
     "difference": "Cochran's Q on differences",
@@ -160,7 +160,10 @@ def heterogeneity_remarks(name: str, metric: Metric, moments: Moments, cells: Ce
     few, words = smallest < _FEW_CUSTOMERS, f"{_FEW_CUSTOMERS} customers"
     if isinstance(metric, Proportion):
         n, x = _counts(moments)
-        few, words = np.minimum(x, n - x).min(axis=1) < FEW, f"{FEW} successes or failures"
+        few, words = (
+            np.minimum(x, n - x).min(axis=1) < _FEW_SUCCESSES,
+            f"{_FEW_SUCCESSES} successes or failures",
+        )
     names = [segment for segment, mark in zip(cells.segments, few, strict=True) if mark]
     if not names:
         return []
