@@ -1,5 +1,6 @@
 """What a campaign did, by segment, from any engine."""
 
+from custseg.campaigns._beside_segments import SideBySide
 from custseg.campaigns._crossfit import Learner
 from custseg.campaigns.aa import AASimulation, aa_simulation
 from custseg.campaigns.assignment import Assignment
@@ -9,10 +10,12 @@ from custseg.campaigns.checks import Checks
 from custseg.campaigns.decision import Decision
 from custseg.campaigns.design import CampaignDesign
 from custseg.campaigns.distributions import Quantile, Rank
+from custseg.campaigns.effect_tree import EffectSegments, effect_segments
 from custseg.campaigns.effects import CampaignTest
 from custseg.campaigns.impact import Impact
 from custseg.campaigns.looks import GroupSequential, group_sequential
 from custseg.campaigns.metrics import Mean, Metric, Proportion
+from custseg.campaigns.panels import DifferenceInDifferences, difference_in_differences
 from custseg.campaigns.peeking import Sequential, sequential
 from custseg.campaigns.plan import Action, ActionPlan
 from custseg.campaigns.planned import PlannedActions
@@ -39,7 +42,9 @@ __all__ = [
     "CampaignTest",
     "Checks",
     "Decision",
+    "DifferenceInDifferences",
     "Duration",
+    "EffectSegments",
     "GroupSequential",
     "Impact",
     "Learner",
@@ -54,10 +59,13 @@ __all__ = [
     "Ratio",
     "SampleRatio",
     "Sequential",
+    "SideBySide",
     "aa_simulation",
     "baselines",
     "customers_by_day",
+    "difference_in_differences",
     "duration",
+    "effect_segments",
     "group_sequential",
     "minimum_detectable_effect",
     "policy_value",
