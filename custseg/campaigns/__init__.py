@@ -30,6 +30,7 @@ from custseg.campaigns.ratio import Ratio
 from custseg.campaigns.srm import SampleRatio, srm_test
 from custseg.campaigns.targeting import policy_value
 from custseg.campaigns.traffic import Duration, customers_by_day, duration
+from custseg.campaigns.uplift import Uplift, predict_effects
 
 __all__ = [
     "AASimulation",
@@ -60,6 +61,7 @@ __all__ = [
     "SampleRatio",
     "Sequential",
     "SideBySide",
+    "Uplift",
     "aa_simulation",
     "baselines",
     "customers_by_day",
@@ -70,6 +72,7 @@ __all__ = [
     "minimum_detectable_effect",
     "policy_value",
     "power",
+    "predict_effects",
     "sample_size",
     "sequential",
     "srm_test",

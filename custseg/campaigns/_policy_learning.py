@@ -9,6 +9,7 @@ from custseg.campaigns._trial import Codes, Matrix, Trial
 
 ALIKE, BY_SEGMENT, BY_UPLIFT = "all alike", "by segment", "by uplift"
 AT_BUDGET, AT_RANDOM = "budget: {}", "at random"
+DRAWS = 500
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,13 @@ class Policy:
     """With which chance each customer would be in each arm.
 
     `chances` is (n, A). For a policy that was learned, `without` (K, n, A) is what the chances
-    would be had fold j not been learned from either.
+    would be had fold j not been learned from either, and `errors` (B, K) are errors on each fold
+    in campaigns drawn like this one, where the policy goes by group.
     """
 
     chances: Matrix
     without: Matrix | None = None
+    errors: Matrix | None = None
 
 
 def learned_policies(
@@ -77,7 +80,13 @@ def learned_policies(
                 shape = n_folds, len(fold), n_arms
                 without.setdefault(name, np.empty(shape))[j, held] = part
     own = fold, np.arange(len(fold))
-    return {name: Policy(ways[own], ways) for name, ways in without.items()}, chosen
+    scores = doubly_robust(trial, predicted[own]) - cost
+    errors = _drawn_errors(scores - scores[:, :1], group, n_folds)
+    if budget is not None:
+        errors[AT_BUDGET.format(AT_RANDOM)] = budget * errors[ALIKE]
+    return {
+        name: Policy(ways[own], ways, errors.get(name)) for name, ways in without.items()
+    }, chosen
 
 
 def within_budget(gain: Matrix, share: float) -> Matrix:
@@ -128,3 +137,31 @@ def _group_gains(gain: Matrix, group: Codes, n_groups: int) -> Matrix:
     size = member.sum(axis=0)[:, None]
     with np.errstate(invalid="ignore"):
         return np.where(size > 0, member.T @ gain / size, gain.mean(axis=0))
+
+
+def _drawn_errors(gain: Matrix, group: Codes, n_folds: int) -> dict[str, Matrix]:
+    """Return the errors (B, K) on each fold of the choices for all alike and by group.
+
+    Drawn are the mean gains of each fold and group, normal with the mean and covariance seen.
+    """
+    rng = np.random.default_rng(0)
+    size = np.bincount(group)
+    noise = np.zeros((DRAWS, n_folds, len(size), gain.shape[1]))
+    mean = _group_gains(gain, group, len(size))
+    for g, n in enumerate(size):
+        own = gain[group == g, 1:]
+        spread = np.atleast_2d(np.cov(own if n > 1 else gain[:, 1:], rowvar=False))
+        values, axes = np.linalg.eigh(spread * n_folds / n)
+        normal = rng.standard_normal((DRAWS, n_folds, len(values)))
+        noise[:, :, g, 1:] = normal * np.sqrt(np.maximum(values, 0)) @ axes.T
+    found = {}
+    share = size / size.sum()
+    for name in (ALIKE, BY_SEGMENT):
+        part = noise * share[:, None]
+        drawn = part + mean * share[:, None]
+        if name == ALIKE:
+            part, drawn = (x.sum(axis=2, keepdims=True) for x in (part, drawn))
+        others = drawn.sum(axis=1, keepdims=True) - drawn
+        best = np.argmax(others, axis=3)[..., None]
+        found[name] = np.take_along_axis(part, best, axis=3)[..., 0].sum(axis=2) / n_folds
+    return found

@@ -17,6 +17,7 @@ from custseg.campaigns._policy_learning import (
     AT_RANDOM,
     BY_SEGMENT,
     BY_UPLIFT,
+    DRAWS,
     Policy,
 )
 from custseg.campaigns._trial import Codes, Matrix, Trial
@@ -196,8 +197,9 @@ def judge(
     the others. But two folds' errors go together where a choice is close: a fold that speaks for an
     arm has it chosen for the others. With e_k the error on fold k and e_k' what it would be had
     the choice been made without fold j as well, their covariance is E[(e_k - e_k') (e_j - e_j')],
-    for all the other products have mean 0. The sum of these products, where it is above 0, is added
-    to the variance.
+    for all the other products have mean 0 (but for what outcome models know of fold j). The sum of
+    these products is added to the variance, or, where it is larger, the covariance of the errors
+    of choices by group in campaigns drawn like this one.
 
     References
     ----------
@@ -211,6 +213,8 @@ def judge(
         "treated": [1 - way.chances[:, 0].mean() for way in ways],
         "cost": [(way.chances @ cost).mean() for way in ways],
     }
+    nothing = np.zeros((DRAWS, int(fold.max()) + 1))
+    drawn = np.array([nothing if way.errors is None else way.errors for way in ways])
     values, differences = [], []
     for method in METHODS:
         if method == "dr":
@@ -221,11 +225,11 @@ def judge(
         parts = np.column_stack(columns)
         noise = trial.received / trial.propensity * (trial.outcome[:, None] - expected)
         moved = np.array([_moved(way, fold, noise) for way in ways])
-        found = mean_estimates(parts, _shared(moved)).drop(columns="p_value")
+        found = mean_estimates(parts, _shared(moved, drawn)).drop(columns="p_value")
         values.append(pd.DataFrame({"policy": names, "method": method, **found, **facts}))
         pairs = list(combinations(range(len(names)), 2))
         later, earlier = [b for _, b in pairs], [a for a, _ in pairs]
-        shared = _shared(moved[later] - moved[earlier])
+        shared = _shared(moved[later] - moved[earlier], drawn[later] - drawn[earlier])
         compared = mean_estimates(parts[:, later] - parts[:, earlier], shared)
         head = {"policy": [names[b] for b in later], "against": [names[a] for a in earlier]}
         compared = pd.DataFrame(head | {"method": method} | dict(compared))
@@ -308,6 +312,8 @@ def _moved(way: Policy, fold: Codes, noise: Matrix) -> Matrix:
     return np.array([np.bincount(fold, row, n_folds) for row in per_customer]) / len(fold)
 
 
-def _shared(moved: Matrix) -> Matrix:
-    """Return the covariance that folds share, from (..., K, K), where it is above 0."""
-    return np.asarray(np.maximum((moved * np.swapaxes(moved, -1, -2)).sum(axis=(-1, -2)), 0))
+def _shared(moved: Matrix, drawn: Matrix) -> Matrix:
+    """Return the covariance that folds share, from (..., K, K) and (..., B, K)."""
+    seen = (moved * np.swapaxes(moved, -1, -2)).sum(axis=(-1, -2))
+    expected = (drawn.sum(axis=-1) ** 2 - (drawn**2).sum(axis=-1)).mean(axis=-1)
+    return np.asarray(np.maximum(np.maximum(seen, expected), 0))

@@ -9,6 +9,7 @@ import pandas as pd
 from custseg.campaigns._crossfit import Learner, doubly_robust, draw_folds, predict_outcomes
 from custseg.campaigns._policy_learning import Policy, learned_policies
 from custseg.campaigns._trial import Codes, Matrix, Trial, read_trial
+from custseg.campaigns.effect_tree import EffectSegments
 from custseg.campaigns.policy import (
     PolicyValue,
     fixed_policies,
@@ -27,7 +28,7 @@ def policy_value(
     arm: str,
     control: Any,
     customer_id: str,
-    segments: str | pd.Series | None = None,
+    segments: str | pd.Series | EffectSegments | None = None,
     features: Sequence[str] = (),
     policies: Mapping[str, str | pd.Series] | None = None,
     budget: float | None = None,
@@ -50,8 +51,9 @@ def policy_value(
         The column of outcomes, that of arms, the arm that means no treatment, and the column that
         identifies customers.
     segments
-        A column, or labels indexed by customer id. They must not have been learned from these
-        outcomes: for segments that were, give `effect_segments` and judge them on its other half.
+        A column, or labels indexed by customer id, not learned from these outcomes. Segments that
+        were are given as what `effect_segments` returned: the customers they were learned from are
+        set aside.
     features
         Columns known before the campaign, from which outcomes and uplift are predicted; without
         any, nothing is chosen by uplift. Text becomes a column per level, a missing number the
@@ -108,6 +110,9 @@ def policy_value(
     if budget is not None:
         check_number(budget, "budget", gt=0, lt=1)
     given = {} if policies is None else dict(policies)
+    learned_from = None
+    if isinstance(segments, EffectSegments):
+        learned_from, segments = segments.learned_from, segments.segments
     trial = read_trial(
         data,
         outcome=outcome,
@@ -118,6 +123,7 @@ def policy_value(
         segments=segments,
         strata=strata,
         more=[name for name in given.values() if isinstance(name, str)],
+        learned_from=learned_from,
     )
     costs = _costs(cost, trial)
     fixed = fixed_policies(trial, given)
@@ -165,13 +171,18 @@ def _probabilities(trial: Trial, ways: Mapping[str, Policy]) -> pd.DataFrame:
 
 def _notes(trial: Trial, cost: Matrix, chosen: Codes, features: Sequence[str]) -> list[str]:
     notes = []
-    aside = trial.account["rows_in"] - trial.account["rows_used"]
+    parts = {"no_arm": "without an arm", "no_outcome": "without an outcome"}
+    aside = trial.account[list(parts)].sum()
     if aside:
-        parts = {"no_arm": "without an arm", "no_outcome": "without an outcome"}
         words = [f"{trial.account[k]:,} {w}" for k, w in parts.items() if trial.account[k]]
         notes.append(
             f"{aside:,} customers are set aside ({', '.join(words)}): if they differ between arms, "
             "the values are biased."
+        )
+    if trial.account.get("learned_from", 0):
+        notes.append(
+            f"judged without the {trial.account['learned_from']:,} customers that segments were "
+            "learned from."
         )
     if not cost.any():
         notes.append("treating is taken to cost nothing: cost=... says otherwise.")
