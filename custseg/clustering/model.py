@@ -66,7 +66,7 @@ class SegmentationModel(ClusterMixin, BaseEstimator):
         A numeric column of the customer table whose mean orders the segments, highest first;
         ``None`` orders them by decreasing size. Ties are broken by the centres.
     random_state
-        A seed; the same seed gives the same segments.
+        A seed; the same seed gives the same segments. ``None`` takes another one each time.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ SegmentationModel(dictionary=...) states it.
         encoder: Any = "auto",
         dictionary: Dictionary | None = None,
         order_by: str | None = None,
-        random_state: int | np.random.Generator | None = None,
+        random_state: int | np.random.Generator | None = 0,
     ) -> None:
         self.algorithm = algorithm
         self.n_segments = n_segments
