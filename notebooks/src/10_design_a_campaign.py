@@ -179,7 +179,8 @@ print(f"{len(history):,} customers would have had an offer")
 
 # %% [markdown]
 # Spend and purchases are those of the four weeks *after* that day, as in the campaign. Everything
-# else was known *on* it.
+# else was known *on* it. January may be slower than October, and the plan cannot know. Last January
+# would be the right month, but then the shop was a year younger.
 
 # %% [markdown]
 # ### Exercise 2
@@ -208,7 +209,7 @@ cs.notebook.check("10-2", to_rest_on)
 # %% [markdown] tags=["solution"]
 # The second. Segments made today know who bought in the last four weeks, for they are made of
 # recency: nobody who is lapsed today can have bought last week, so the first analyst finds that
-# they never buy. He would plan with a baseline of zero for them, and of too much for the others, all
+# they never buy. The plan would have a baseline of zero for them, and of too much for the others, all
 # the more as December is the best month. Segments first, outcomes after: in a history as in a
 # campaign.
 
@@ -321,6 +322,8 @@ for covariate in (None, "amount_365d"):
     known = cs.campaigns.baselines(history, design.test(both), strata=["level"])
     gains = design.sample_size(relative_effect=0.1, baseline=known).gains()
     remedies[covariate] = gains.pivot(index="adjustment", columns="metric", values="n")
+
+# %%
 alone, beside = remedies[None], remedies["amount_365d"]
 customers_needed = pd.DataFrame(
     {
@@ -338,6 +341,7 @@ figure, axes = plt.subplots(1, 2, figsize=(8, 2.4), sharey=True, layout="constra
 for ax, metric in zip(axes, customers_needed, strict=True):
     ax.barh(customers_needed.index, customers_needed[metric])
     ax.set(title=metric, xlabel="customers to find a tenth more")
+    ax.locator_params(axis="x", nbins=4)
 axes[0].invert_yaxis()
 cs.notebook.describe_figure(figure)
 plt.show()
@@ -456,7 +460,7 @@ for letter, balance in balances.items():
 # ## Campaigns that never were
 #
 # Does the test keep what it promises on *these* customers, with their skewed money? In October
-# nothing was sent, so the history can be assigned a thousand times as the design does it. Every
+# no offer was sent, so the history can be assigned a thousand times as the design does it. Every
 # effect that a test finds there is a false alarm, and there should be 5%.
 
 # %%
@@ -578,6 +582,8 @@ for metric, column in {"bought": "conversion_effect", "adjusted spend": "effect"
     held.loc[(metric, "(all)"), "true"] = effect.mean()
     for segment, mean in effect.groupby(listed["segment"]).mean().items():
         held.loc[(metric, segment), "true"] = mean
+
+# %%
 held["chance"] = [
     cs.campaigns.power(
         row["n"],
@@ -598,6 +604,7 @@ for ax, (metric, rows) in zip(axes, held.groupby(level=0, sort=False), strict=Tr
     ax.barh(segment, rows["effect"], color="0.85", label="too small to be found")
     ax.plot(rows["true"], segment, "o", label="true effect")
     ax.set(title=metric, xlabel="offer minus control")
+    ax.locator_params(axis="x", nbins=5)
 axes[0].invert_yaxis()
 axes[1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 cs.notebook.describe_figure(figure)
@@ -605,7 +612,7 @@ plt.show()
 
 # %% [markdown]
 # Of eight questions one will be answered: the offers make more people buy, and the campaign finds
-# that with odds of nineteen to one. For each segment it sooner misses the effect than finds it, and
+# that nineteen times in twenty. In each segment it sooner misses the effect than finds it, and
 # whether the offers bring money it most likely cannot say. All the effects are there, and they are
 # not small: a quarter more buyers among the lapsed would please any head of marketing. The report
 # will call them "not significant", and somebody will read "did not work".
@@ -621,7 +628,8 @@ plt.show()
 # - Baselines come from those who would have been in the campaign, with the segments of that day.
 # - One question for everybody takes thousands of customers here. The same question of three
 #   segments takes tens of thousands.
-# - Covariates and strata save what history says, here a ninth at most, and one knowledge only once.
+# - Covariates and strata save what history says, here a ninth at most. What is known twice
+#   saves once.
 # - Arms follow from a hash that anybody can compute. Whoever leaves must leave both arms.
 # - Half and half forgives skewed money, one in ten does not. Try it on campaigns that never were.
 # - Traffic counts visits, a test counts customers.
