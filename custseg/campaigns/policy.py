@@ -20,7 +20,7 @@ from custseg.campaigns._policy_learning import (
     DRAWS,
     Policy,
 )
-from custseg.campaigns._trial import Codes, Matrix, Trial
+from custseg.campaigns._trial import Codes, Mask, Matrix, Trial
 from custseg.campaigns.srm import p_words
 from custseg.errors import DataError, ParameterError
 from custseg.results import Result, format_number
@@ -198,8 +198,8 @@ def judge(
     arm has it chosen for the others. With e_k the error on fold k and e_k' what it would be had
     the choice been made without fold j as well, their covariance is E[(e_k - e_k') (e_j - e_j')],
     for all the other products have mean 0 (but for what outcome models know of fold j). The sum of
-    these products is added to the variance, or, where it is larger, the covariance of the errors
-    of choices by group in campaigns drawn like this one.
+    these products, where it is above 0, is added to the variance. For choices by group it is the
+    covariance of errors in campaigns drawn like this one, which is less uncertain.
 
     References
     ----------
@@ -215,6 +215,7 @@ def judge(
     }
     nothing = np.zeros((DRAWS, int(fold.max()) + 1))
     drawn = np.array([nothing if way.errors is None else way.errors for way in ways])
+    by_draws = np.array([way.errors is not None or way.without is None for way in ways])
     values, differences = [], []
     for method in METHODS:
         if method == "dr":
@@ -225,11 +226,15 @@ def judge(
         parts = np.column_stack(columns)
         noise = trial.received / trial.propensity * (trial.outcome[:, None] - expected)
         moved = np.array([_moved(way, fold, noise) for way in ways])
-        found = mean_estimates(parts, _shared(moved, drawn)).drop(columns="p_value")
+        found = mean_estimates(parts, _shared(moved, drawn, by_draws)).drop(columns="p_value")
         values.append(pd.DataFrame({"policy": names, "method": method, **found, **facts}))
         pairs = list(combinations(range(len(names)), 2))
         later, earlier = [b for _, b in pairs], [a for a, _ in pairs]
-        shared = _shared(moved[later] - moved[earlier], drawn[later] - drawn[earlier])
+        shared = _shared(
+            moved[later] - moved[earlier],
+            drawn[later] - drawn[earlier],
+            by_draws[later] & by_draws[earlier],
+        )
         compared = mean_estimates(parts[:, later] - parts[:, earlier], shared)
         head = {"policy": [names[b] for b in later], "against": [names[a] for a in earlier]}
         compared = pd.DataFrame(head | {"method": method} | dict(compared))
@@ -312,8 +317,8 @@ def _moved(way: Policy, fold: Codes, noise: Matrix) -> Matrix:
     return np.array([np.bincount(fold, row, n_folds) for row in per_customer]) / len(fold)
 
 
-def _shared(moved: Matrix, drawn: Matrix) -> Matrix:
-    """Return the covariance that folds share, from (..., K, K) and (..., B, K)."""
+def _shared(moved: Matrix, drawn: Matrix, by_draws: Mask) -> Matrix:
+    """Return the covariance that folds share, from (..., K, K), or from (..., B, K) where drawn."""
     seen = (moved * np.swapaxes(moved, -1, -2)).sum(axis=(-1, -2))
     expected = (drawn.sum(axis=-1) ** 2 - (drawn**2).sum(axis=-1)).mean(axis=-1)
-    return np.asarray(np.maximum(np.maximum(seen, expected), 0))
+    return np.maximum(np.where(by_draws, expected, seen), 0)

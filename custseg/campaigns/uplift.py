@@ -137,10 +137,10 @@ def predict_effects(
     References
     ----------
     Radcliffe, N. J. (2007). Using control groups to target on predicted lift. Direct Marketing
-    Analytics Journal 1, 14-21. Chernozhukov, V., Demirer, M., Duflo, E., & Fernández-Val, I. (2018).
-    Generic machine learning inference on heterogeneous treatment effects in randomized experiments.
-    NBER 24678. Yadlowsky, S., et al. (2025). Evaluating treatment prioritization rules via
-    rank-weighted average treatment effects. JASA 120, 38-51.
+    Analytics Journal 1, 14-21. Chernozhukov, V., et al. (2018). Generic machine learning inference
+    on heterogeneous treatment effects in randomized experiments. NBER Working Paper 24678.
+    Yadlowsky, S., et al. (2025). Evaluating treatment prioritization rules via rank-weighted
+    average treatment effects. JASA 120, 38-51.
 
     Examples
     --------
