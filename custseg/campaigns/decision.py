@@ -100,8 +100,9 @@ def decide(
     fixed_cost: float | Mapping[Any, float],
     customers: int | None,
     measured: timedelta | None,
+    warnings: tuple[str, ...],
 ) -> Decision:
-    """Turn effects into money; parameters as of `Impact.decision`."""
+    """Turn effects into money; parameters as of `Impact.decision`, and what the checks found."""
     name = _success_metric(impact, brief, metric)
     check_number(value, "value")
     if value == 0:
@@ -119,7 +120,7 @@ def decide(
         name,
         impact.control,
         _guardrails(impact, brief),
-        _warnings(impact),
+        warnings,
         tuple(_notes(impact, brief, name, table, customers, measured)),
     )
 
@@ -208,21 +209,6 @@ def _guardrails(impact: "Impact", brief: Brief | None) -> pd.DataFrame:
             part = {key: row[key] for key in ("metric", "arm", "effect", "ci_low", "ci_high")}
             found.append(part | {"margin": metric.margin, "status": status})
     return pd.DataFrame(found, columns=GUARDRAIL_COLUMNS)
-
-
-def _warnings(impact: "Impact") -> tuple[str, ...]:
-    """Return what the checks found, the worst first."""
-    words = {
-        "alarm": "failed: find out why before money is counted.",
-        "suspect": "is suspect: look into it.",
-    }
-    found: list[str] = []
-    checks = impact.checks
-    for status, said in words.items():
-        for check in checks["check"][checks["status"] == status].unique():
-            if not any(check in warning for warning in found):
-                found.append(f"the check {check!r} {said}")
-    return tuple(found)
 
 
 def _notes(

@@ -9,6 +9,7 @@ import pandas as pd
 
 from custseg.brief import Brief
 from custseg.campaigns._cells import ALL
+from custseg.campaigns.checks import check_notes
 from custseg.campaigns.decision import Decision, decide
 from custseg.campaigns.heterogeneity import differ_words
 from custseg.campaigns.metrics import Metric
@@ -166,11 +167,12 @@ class Impact(Result):
             fixed_cost=fixed_cost,
             customers=customers,
             measured=measured,
+            warnings=tuple(self._found()),
         )
 
     def summary(self) -> str:
-        """Return the sample ratio if it is off, then each overall effect in a sentence."""
-        parts = [] if self.srm.status == "ok" else [self.srm.summary()]
+        """Return what the checks found, if anything, then each overall effect in a sentence."""
+        parts = self._found()
         overall = self.effects["segment"] == ALL
         parts += [_sentence(row, self.control) for row in self.effects[overall].to_dict("records")]
         parts += [
@@ -181,19 +183,29 @@ class Impact(Result):
         ]
         return " ".join(part for part in parts if part)
 
+    def _found(self) -> list[str]:
+        """Return what is wrong with the sample ratio and by the other checks."""
+        return [*ratio_faults(self.srm), *check_notes(self.checks)]
+
     def _shown(self) -> pd.DataFrame:
         columns = ["metric", "segment", "arm", "n_control", "n_treatment", "control", "treatment"]
         return self.effects[[*columns, "effect", "ci_low", "ci_high", "p_holm"]]
 
 
-def ratio_notes(srm: SampleRatio, *, planned: bool) -> list[str]:
-    """Say first what is wrong with the sizes of the arms, and what they were tested against."""
+def ratio_faults(srm: SampleRatio) -> list[str]:
+    """Say what is wrong with the sizes of the arms, overall and by segment."""
     notes = [] if srm.status == "ok" else [srm.summary()]
     words = {"mismatch": "Sample-ratio mismatch", "suspect": "Suspect sample ratio"}
     for status, fault in words.items():
         found = srm.by_segment["segment"][srm.by_segment["status"] == status].tolist()
         if found:
             notes.append(f"{fault} within {_listed(found)} (Holm-adjusted).")
+    return notes
+
+
+def ratio_notes(srm: SampleRatio, *, planned: bool) -> list[str]:
+    """Say first what is wrong with the sizes of the arms, and what they were tested against."""
+    notes = ratio_faults(srm)
     if not planned:
         notes.append("No allocation was given: the sample ratio is tested against equal shares.")
     return [*notes, *(f"Sample ratio: {note}" for note in srm.notes)]

@@ -196,6 +196,8 @@ def test_the_trend_is_that_of_the_customers_slopes(impact, data):
         assert (row.ci_low, row.ci_high) == pytest.approx((found.low, found.high))
     (note,) = [note for note in impact.notes if note.startswith("Effect over time")]
     assert "spend: change per period (mail, p < .001)" in note
+    assert impact.summary().startswith(note)
+    assert impact.decision(metric="spend").warnings == (note,)
 
 
 def test_planted_faults_are_found_and_said(data):
