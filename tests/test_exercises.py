@@ -91,7 +91,8 @@ def unknown_names(notebook: NotebookNode) -> set[str]:
             names = [node for node in nodes if isinstance(node, ast.Name)]
             known |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
             known |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-            known |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+            named = (ast.FunctionDef, ast.ExceptHandler)
+            known |= {node.name for node in nodes if isinstance(node, named) and node.name}
             imports = [node for node in nodes if isinstance(node, ast.alias)]
             known |= {(node.asname or node.name).split(".")[0] for node in imports}
             unknown |= {node.id for node in names if isinstance(node.ctx, ast.Load)} - known
