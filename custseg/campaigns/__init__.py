@@ -15,6 +15,7 @@ from custseg.campaigns.effects import CampaignTest
 from custseg.campaigns.impact import Impact
 from custseg.campaigns.looks import GroupSequential, group_sequential
 from custseg.campaigns.metrics import Mean, Metric, Proportion
+from custseg.campaigns.observational import ObservedEffects, observational_effect
 from custseg.campaigns.panels import DifferenceInDifferences, difference_in_differences
 from custseg.campaigns.peeking import Sequential, sequential
 from custseg.campaigns.plan import Action, ActionPlan
@@ -51,6 +52,7 @@ __all__ = [
     "Learner",
     "Mean",
     "Metric",
+    "ObservedEffects",
     "PlannedActions",
     "PolicyValue",
     "PowerAnalysis",
@@ -70,6 +72,7 @@ __all__ = [
     "effect_segments",
     "group_sequential",
     "minimum_detectable_effect",
+    "observational_effect",
     "policy_value",
     "power",
     "predict_effects",
