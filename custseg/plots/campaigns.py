@@ -160,6 +160,6 @@ def sample_ratio(srm: "SampleRatio", *, ax: Axes | None = None) -> Axes:
     ax.set_yticks(y, [plain(arm) for arm in srm.observed.index])
     ax.set_ylim(len(y) - 0.5, -0.5)
     ax.set_xlabel("share of customers")
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     sns.despine(ax=ax, left=True)
     return ax
