@@ -13,11 +13,17 @@ from custseg._engine import collect, day_number, one_if
 from custseg.campaigns._beside import together
 from custseg.campaigns._cells import ALL, Cells
 from custseg.campaigns._moments import Moments
+from custseg.campaigns._over_time import (
+    OVER_TIME_COLUMNS,
+    by_period,
+    entry_slopes,
+    period_slopes,
+)
 from custseg.campaigns.metrics import Mean, Metric, Proportion
 from custseg.campaigns.srm import SampleRatio, p_words, status_of
 from custseg.errors import DataError, ParameterError, check_columns
 from custseg.results import format_number
-from custseg.stats import holm, welch
+from custseg.stats import Difference, holm
 
 RATIO, TWO_ARMS, MISSING = "sample ratio", "customers in two arms", "missing outcomes"
 BALANCE, BEFORE = "covariate balance", "before the campaign"
@@ -27,21 +33,21 @@ _REMEDY = {
     BALANCE: "name columns known before: Checks(balance=[...])",
     BEFORE: "name the metrics before: Checks(before={...})",
     TOO_EARLY: "name the times: Checks(exposed=..., outcome_time=...)",
-    OVER_TIME: "name outcomes by period: Checks(periods={...})",
+    OVER_TIME: "name outcomes by period, or the day of entry: Checks(periods={...}, entered=...)",
 }
 _WORDS = {
     MISSING: "outcomes are missing more often in one arm: the effect may be that of who is missing",
     BALANCE: "arms differ in what was known before: check how customers were assigned",
     BEFORE: "arms differed before the campaign: check how customers were assigned",
     TOO_EARLY: "outcomes came before the exposure, which cannot be its effect",
-    OVER_TIME: "the effect changes over time: the average over all periods is no forecast",
+    OVER_TIME: "the effect changes over time: its average is no forecast",
 }
 _MOST_LEVELS = 50
 CHECK_COLUMNS = [
     *("check", "what", "segment", "arm", "control", "treatment", "std_diff", "p_value", "p_holm"),
     "status",
 ]
-OVER_TIME_COLUMNS = ["metric", "arm", "period", "effect", "se", "ci_low", "ci_high"]
+_ENTERED, _ENTRY_DAY = "effect by entry", "custseg_entry_day"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,9 @@ class Checks:
     periods
         Name -> columns of one outcome in consecutive periods after exposure, such as
         ``{"spend": ["week_1", "week_2", "week_3"]}``: does the effect fade (novelty) or grow?
+    entered
+        A column with the date, time or number of the day on which each customer entered the test:
+        does the effect on means and proportions change from day to day?
 
     Raises
     ------
@@ -94,6 +103,7 @@ class Checks:
     exposed: str | None = None
     outcome_time: str | None = None
     periods: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    entered: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.balance, str):
@@ -133,7 +143,9 @@ def split_columns(data: nw.LazyFrame, checks: Checks, arm: str) -> tuple[list[st
     """
     schema = data.collect_schema()
     times = [column for column in (checks.exposed, checks.outcome_time) if column is not None]
-    check_columns(schema.names(), [*checks.balance, *times], where="the campaign data (checks)")
+    entered = [] if checks.entered is None else [checks.entered]
+    named = [*checks.balance, *times, *entered]
+    check_columns(schema.names(), named, where="the campaign data (checks)")
     if arm in checks.balance:
         raise DataError(f"column {arm!r} is the arm itself: leave it out of balance.")
     numbers: list[str] = []
@@ -146,24 +158,41 @@ def split_columns(data: nw.LazyFrame, checks: Checks, arm: str) -> tuple[list[st
                 "days before the campaign."
             )
         (numbers if kind.is_numeric() or kind == nw.Boolean else categories).append(column)
-    kinds = {column: schema[column] for column in times}
-    for column, kind in kinds.items():
+    for column in (*times, *entered):
+        kind = schema[column]
         if not (kind.is_numeric() or kind in (nw.Date, nw.Datetime)):
             raise DataError(
                 f"column {column!r} is of type {kind}, but must hold dates, times or numbers."
             )
-    if len({kind.is_numeric() for kind in kinds.values()}) > 1:
+    if len({schema[column].is_numeric() for column in times}) > 1:
         raise DataError("exposed and outcome_time must both hold times, or both numbers.")
     return numbers, categories
 
 
-def metrics_to_read(checks: Checks, numbers: Sequence[str]) -> dict[str, Metric]:
+def with_entry_day(data: nw.LazyFrame, checks: Checks) -> nw.LazyFrame:
+    """Add the number of the day on which a customer entered, where `checks` names it."""
+    if checks.entered is None:
+        return data
+    numeric = data.collect_schema()[checks.entered].is_numeric()
+    day = nw.col(checks.entered) if numeric else day_number(checks.entered)
+    return data.with_columns(day.alias(_ENTRY_DAY))
+
+
+def metrics_to_read(
+    checks: Checks, numbers: Sequence[str], metrics: Mapping[str, Metric]
+) -> dict[str, Metric]:
     """Return what the checks need of the group-by, as metrics under names of their own."""
     trends = {name: Mean(last, covariate=rest) for name, (*rest, last) in checks.periods.items()}
+    entries = {
+        name: Mean(metric.column, covariate=_ENTRY_DAY, winsorize=metric.winsorize)
+        for name, metric in metrics.items()
+        if checks.entered is not None and isinstance(metric, Mean | Proportion)
+    }
     return {
         **{f"{BALANCE}: {column}": Mean(column) for column in numbers},
         **{f"{BEFORE}: {name}": metric for name, metric in checks.before.items()},
         **{f"{OVER_TIME}: {name}": metric for name, metric in trends.items()},
+        **{f"{_ENTERED}: {name}": metric for name, metric in entries.items()},
     }
 
 
@@ -196,8 +225,10 @@ def run_checks(
         check, what = name.split(": ", 1)
         moments = cells.moments(m, metric)
         if check == OVER_TIME:
-            rows += _trend(what, moments, cells.arms)
-            over_time.append(_by_period(what, checks.periods[what], moments, cells.arms))
+            rows += _trend(f"{what}: change per period", period_slopes(moments), cells.arms)
+            over_time.append(by_period(what, checks.periods[what], moments, cells.arms))
+        elif check == _ENTERED:
+            rows += _trend(f"{what}: change per day of entry", entry_slopes(moments), cells.arms)
         else:
             groups = len(moments.n) if check == BEFORE else 1
             rows += _compared(check, what, metric, moments, cells.arms, groups=groups)
@@ -235,6 +266,7 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
         of = (table["check"] == check) & (table["status"] != "not checked")
         table.loc[of, "p_holm"] = holm(table.loc[of, "p_value"].to_numpy())
         table.loc[of, "status"] = [status_of(p) for p in table.loc[of, "p_holm"]]
+        table.loc[of & table["p_value"].isna(), "status"] = "not checked"
     table["status"] = table["status"].replace("mismatch", "alarm")
     return table
 
@@ -409,54 +441,19 @@ def _too_early(data: nw.LazyFrame, cells: Cells, checks: Checks) -> list[dict[st
     return rows
 
 
-def _slopes(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean slope over the periods of each arm of everybody, and its variance, (A,)."""
-    p = moments.mean.shape[-1]
-    # the last period comes first in the moments, as the outcome before its covariates
-    time = np.roll(np.arange(p), 1) - (p - 1) / 2
-    weight = time / (time @ time)
-    n = moments.n[0]
-    variance = np.einsum("i,aij,j->a", weight, moments.cross[0], weight) / (n - 1) / n
-    return moments.mean[0] @ weight, variance
-
-
-def _trend(name: str, moments: Moments, arms: Sequence[Any]) -> list[dict[str, Any]]:
-    """Compare the slopes of customers over the periods: their periods depend on each other."""
-    slope, variance = _slopes(moments)
-    found = welch(
-        slope[0], slope[1:], variance[0], variance[1:], moments.n[0, 0] - 1, moments.n[0, 1:] - 1
-    )
+def _trend(
+    what: str, found: tuple[np.ndarray, Difference], arms: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Return a row per treatment arm: its slope, that of control, and whether they differ."""
+    slope, difference = found
     return [
         _row(
             OVER_TIME,
-            f"{name}: change per period",
+            what,
             arm=arm,
             control=slope[0],
             treatment=slope[a + 1],
-            p_value=found.p_value[a],
+            p_value=difference.p_value[a],
         )
         for a, arm in enumerate(arms[1:])
     ]
-
-
-def _by_period(
-    name: str, columns: Sequence[str], moments: Moments, arms: Sequence[Any]
-) -> pd.DataFrame:
-    """Return the effect on everybody in each period, by Welch's t, for each treatment arm."""
-    n = moments.n[0]
-    mean = np.roll(moments.mean[0], -1, axis=-1)
-    spread = np.diagonal(moments.cross[0], axis1=-2, axis2=-1) / ((n - 1) * n)[:, None]
-    variance = np.roll(spread, -1, axis=-1)
-    df = n[:, None] - 1
-    found = welch(mean[0], mean[1:], variance[0], variance[1:], df[0], df[1:])
-    return pd.DataFrame(
-        {
-            "metric": name,
-            "arm": np.repeat(np.array(arms[1:], dtype=object), len(columns)),
-            "period": list(columns) * (len(arms) - 1),
-            "effect": found.effect.ravel(),
-            "se": found.se.ravel(),
-            "ci_low": found.ci_low.ravel(),
-            "ci_high": found.ci_high.ravel(),
-        }
-    )

@@ -18,7 +18,13 @@ from custseg.campaigns._beside import (
     together,
 )
 from custseg.campaigns._cells import ALL, Cells, Roles, name_labels, read_cells
-from custseg.campaigns.checks import Checks, metrics_to_read, run_checks, split_columns
+from custseg.campaigns.checks import (
+    Checks,
+    metrics_to_read,
+    run_checks,
+    split_columns,
+    with_entry_day,
+)
 from custseg.campaigns.decomposition import DECOMPOSITION_COLUMNS, decomposition_rows
 from custseg.campaigns.heterogeneity import (
     HETEROGENEITY_COLUMNS,
@@ -150,7 +156,8 @@ class CampaignTest:
         if isinstance(data, Experiment) and customer_id is None:
             customer_id = data.customer_id
         numbers, _ = split_columns(source, self.checks, self.arm)
-        read = {**self.metrics, **metrics_to_read(self.checks, numbers)}
+        source = with_entry_day(source, self.checks)
+        read = {**self.metrics, **metrics_to_read(self.checks, numbers, self.metrics)}
         roles = Roles(self.arm, read, self.segments, customer_id)
         cells = read_cells(source, roles, self.control, list(self.allocation or []))
         effects, tested, believed, differ, made_of = [], [], [], [], []

@@ -200,6 +200,30 @@ def test_the_trend_is_that_of_the_customers_slopes(impact, data):
     assert impact.decision(metric="spend").warnings == (note,)
 
 
+def test_the_trend_by_entry_is_that_of_least_squares_in_each_arm(data):
+    entered = data.assign(
+        entered=pd.Timestamp("2024-02-01") + pd.to_timedelta(data["customer_id"] % 28, unit="D")
+    )
+    fading = entered.assign(
+        spend=entered["spend"] + (entered["arm"] == "mail") * (28 - data["customer_id"] % 28) / 7
+    )
+    test = declare(Checks(entered="entered"))
+    rows = of(test.analyze(fading), "effect over time").set_index("arm")
+    assert set(rows["what"]) == {"spend: change per day of entry"}
+    used = fading.dropna(subset="spend")
+    for arm in ("mail", "call"):
+        fits = [
+            stats.linregress(part["customer_id"] % 28, part["spend"])
+            for part in (used[used["arm"] == "none"], used[used["arm"] == arm])
+        ]
+        assert rows.loc[arm, "treatment"] == pytest.approx(fits[1].slope)
+        t = (fits[1].slope - fits[0].slope) / np.hypot(fits[0].stderr, fits[1].stderr)
+        assert rows.loc[arm, "p_value"] == pytest.approx(2 * stats.norm.sf(abs(t)), abs=2e-4)
+    assert rows["status"].to_dict() == {"call": "ok", "mail": "alarm"}
+    same_day = test.analyze(entered.assign(entered=pd.Timestamp("2024-02-01")))
+    assert set(of(same_day, "effect over time")["status"]) == {"not checked"}
+
+
 def test_planted_faults_are_found_and_said(data):
     rng = np.random.default_rng(1)
     mail = data["arm"] == "mail"
@@ -270,6 +294,16 @@ def test_every_engine_checks_alike(kind, data, impact, tmp_path):
     pd.testing.assert_frame_equal(found.over_time, impact.over_time, rtol=1e-9)
 
 
+# what pyspark asks of pandas is deprecated in pandas 3
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+def test_spark_checks_alike(spark, data, impact):
+    table = pytest.importorskip("pyarrow").Table.from_pandas(data)
+    found = declare().analyze(spark.createDataFrame(table))
+    pd.testing.assert_frame_equal(found.checks, impact.checks, rtol=1e-9)
+    pd.testing.assert_frame_equal(found.over_time, impact.over_time, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
@@ -282,6 +316,7 @@ def test_every_engine_checks_alike(kind, data, impact, tmp_path):
         ({"balance": ["arm"]}, DataError, "the arm itself"),
         ({"balance": ["text"]}, DataError, "more than 50"),
         ({"exposed": "sent", "outcome_time": "age"}, DataError, "both hold times"),
+        ({"entered": "region"}, DataError, "must hold dates"),
         ({"exposed": "region", "outcome_time": "bought"}, DataError, "must hold dates"),
     ],
 )
