@@ -67,7 +67,9 @@ gates = cs.CampaignTest(
 # planned?
 
 # %%
-gates.checks[["check", "what", "p_value", "status"]].round(3)
+done = gates.checks["status"] != "not checked"
+print("not checked:", ", ".join(gates.checks.loc[~done, "check"]))
+gates.checks.loc[done, ["check", "what", "p_value", "status"]].round(3)
 
 # %%
 gates.srm.plot()
