@@ -103,7 +103,7 @@ class Sequential(Result):
             name = f"{row['metric']}, {row['arm']} against {self.control}"
             seen = self._looks(row["metric"], ALL, row["arm"])
             if seen.empty:
-                parts.append(f"{name}: too few customers for a first look.")
+                parts.append(f"{name}: no first look yet.")
                 continue
             last = seen.iloc[-1]
             low, high = format_number(last["ci_low"]), format_number(last["ci_high"])
@@ -128,13 +128,14 @@ class Sequential(Result):
         return table[here & table["boundary"].notna()]
 
     def _shown(self) -> pd.DataFrame:
-        """Return the last look of each comparison."""
+        """Return the last look of each comparison, the last day where there was no look."""
         keys = ["metric", "segment", "arm"]
-        last = self.table[self.table["boundary"].notna()].drop_duplicates(keys, keep="last")
-        shown = ["day", "n_control", "n_treatment", "effect", "ci_low", "ci_high", "p_value"]
-        shown += ["p_holm", "crossed"]
-        last = last.assign(day=last["day"].map(_date)).dropna(axis="columns", how="all")
-        return last[[*keys, *(column for column in shown if column in last)]]
+        looked = self.table.sort_values("boundary", key=pd.notna, kind="stable")
+        last = looked.drop_duplicates(keys, keep="last").sort_index()
+        shown = ["day", "n_control", "n_treatment", "effect", "ci_low", "ci_high", "crossed"]
+        if self.method not in SPENDING:
+            shown[-1:-1] = ["p_value", "p_holm"]
+        return last.assign(day=last["day"].map(_date))[[*keys, *shown]]
 
 
 class _Setting(NamedTuple):
@@ -450,8 +451,12 @@ def _notes(
         if words:
             notes.append(f"{name}: set aside {words}, of {row['rows_in']:,} rows.")
     begun = table.groupby(["metric", "segment"], sort=False)["boundary"].count()
-    for metric, segment in begun.index[begun == 0]:
-        notes.append(f"{metric}: too few customers for a first look in {segment}.")
+    for name, looks in begun[begun == 0].groupby(level="metric", sort=False):
+        where = ", ".join(looks.index.get_level_values("segment"))
+        notes.append(
+            f"{name}: no first look yet in {where}: too few customers, successes or failures, or "
+            "nothing varies."
+        )
     for name, metric in test.metrics.items():
         if metric.winsorize is not None:
             notes.append(

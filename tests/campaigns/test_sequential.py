@@ -343,6 +343,21 @@ def test_pictures_show_the_looks(test_plan):
     plt.close("all")
 
 
+def test_a_campaign_before_its_first_look_says_so(test_plan):
+    nothing = campaign(300).assign(spend=0.0, visit=0)
+    found = sequential(nothing, test_plan, day="when", planned=4_000)
+    assert not found.table["crossed"].any()
+    assert found.table[["ci_low", "p_value"]].isna().all(axis=None)
+    assert "mail against none: no first look yet" in repr(found)
+    assert "spend: no first look yet in (all), high, low: too few" in found.notes[1]
+    mixed = sequential(campaign(600), test_plan, day="when", planned=400)
+    shown = mixed._shown()
+    assert len(shown) == len(mixed.crossings())
+    assert shown["ci_low"].isna().any()
+    assert shown["ci_low"].notna().any()
+    assert list(shown["segment"][:2]) == ["(all)", "(all)"]
+
+
 def test_the_display_is_rounded_and_says_what_holds(test_plan):
     shown = repr(sequential(campaign(), test_plan, day="when", planned=4_000))
     assert "2024-03-14" in shown
