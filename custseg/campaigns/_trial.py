@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from custseg._engine import collect, to_lazy
 from custseg.campaigns._cells import name_labels
 from custseg.errors import DataError, ParameterError, check_columns, check_option
+from custseg.tables import Experiment
 
 Matrix = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -149,7 +150,7 @@ def read_trial(
     ColumnError, ParameterError, DataError
         If columns, arms or values do not allow the question.
     """
-    lazy = to_lazy(data)
+    lazy = data.frame if isinstance(data, Experiment) else to_lazy(data)
     chances = dict(strata) if isinstance(strata, Mapping) else {}
     drawn_in = [] if isinstance(strata, Mapping) else strata
     labels = [segments] if isinstance(segments, str) else []

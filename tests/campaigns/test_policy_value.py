@@ -1,5 +1,6 @@
 """The value of policies against brute force, closed forms and planted truth."""
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -241,6 +242,19 @@ def test_rows_are_in_any_order_and_all_accounted_for():
         "rows_used": 385,
     }
     assert "15 customers are set aside" in " ".join(found.notes)
+
+
+@pytest.mark.parametrize("engine", ["polars", "duckdb", "experiment"])
+def test_any_table_gives_the_same(engine):
+    table = campaign(300)
+    if engine == "polars":
+        data = pytest.importorskip("polars").from_pandas(table)
+    elif engine == "duckdb":
+        data = duckdb.from_df(table)
+    else:
+        data = cs.Experiment(table, arm="arm", customer_id="customer")
+    found, plain = (policy_value(x, **ROLES, segments="segment") for x in (data, table))
+    pd.testing.assert_frame_equal(found.to_frame(), plain.to_frame())
 
 
 def test_a_classifier_may_predict_a_yes_or_no():
