@@ -292,6 +292,10 @@ def _arm_first(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _notes(trial: Trial, uplift: Matrix) -> list[str]:
     notes = []
+    notes.append(
+        "intervals of Qini and AUUC do not count that folds learn from each other: where "
+        "predictions are mostly noise, those of Qini cover 87% to 93% in simulations, not 95%."
+    )
     aside = trial.account["rows_in"] - trial.account["rows_used"]
     if aside:
         notes.append(f"{aside:,} customers without an arm or an outcome are set aside.")
