@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from math import isclose
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from custseg.campaigns._beside import (
     together,
 )
 from custseg.campaigns._cells import ALL, Cells, Roles, name_labels, read_cells
+from custseg.campaigns.allocation import checked_shares
 from custseg.campaigns.checks import (
     Checks,
     metrics_to_read,
@@ -36,7 +36,7 @@ from custseg.campaigns.impact import Impact, account_notes, effect_notes, ratio_
 from custseg.campaigns.metrics import Comparison, Metric, Moments
 from custseg.campaigns.shrinkage import shrunk_effects
 from custseg.campaigns.srm import SampleRatio, ratios_by_segment, srm_test
-from custseg.errors import DataError, ParameterError, check_number, check_option
+from custseg.errors import DataError, ParameterError, check_option
 from custseg.stats import Difference, benjamini_hochberg, holm
 from custseg.tables import Experiment
 
@@ -252,18 +252,9 @@ def _checked_allocation(allocation: Any, control: Any) -> dict[Any, float] | Non
     """Return arm -> share with control first."""
     if allocation is None:
         return None
-    if not isinstance(allocation, Mapping) or len(allocation) < 2:
-        raise ParameterError(
-            "allocation must be a dictionary from arm to planned share with at least two arms, "
-            "such as {'control': 0.5, 'email': 0.5}."
-        )
-    check_option(control, "control", list(allocation))
-    for arm, share in allocation.items():
-        check_number(share, f"allocation[{arm!r}]", gt=0, lt=1)
-    total = sum(allocation.values())
-    if not isclose(total, 1, abs_tol=1e-9):
-        raise ParameterError(f"the shares in allocation add up to {total:g}, but must add up to 1.")
-    return {control: allocation[control]} | dict(allocation)
+    shares = checked_shares(allocation, "allocation")
+    check_option(control, "control", list(shares))
+    return {control: shares[control]} | shares
 
 
 def _effects(name: str, compared: Comparison, moments: Moments, cells: Cells) -> pd.DataFrame:
