@@ -42,7 +42,7 @@ def shares(cards: "SegmentCards", *, ax: "Axes | None" = None) -> "Axes":
             at, table[f"{name}_low"], table[f"{name}_high"], color=colours[place], linewidth=2
         )
         ax.plot(table[name], at, "oD"[place], color=colours[place], markersize=6, label=label)
-    ax.set_yticks(rows, [f"{segment}: {name}" for segment, name in table["name"].items()])
+    ax.set_yticks(rows, [head.replace("$", r"\$") for head in cards.heads().values()])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

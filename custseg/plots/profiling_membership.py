@@ -48,7 +48,7 @@ def _confusion(membership: "Membership", ax: "Axes | None") -> "Axes":
         _, ax = plt.subplots(figsize=(2.6 + 0.8 * k, 1.6 + 0.55 * k), layout="constrained")
     words = np.array(
         [
-            [f"{share:.0%}\n{n:,}" for share, n in zip(row, own, strict=True)]
+            [f"{share:.0%}\n{n:,.0f}" for share, n in zip(row, own, strict=True)]
             for row, own in zip(shares.to_numpy(), counts.to_numpy(), strict=True)
         ]
     )

@@ -64,22 +64,22 @@ def quantile_cuts(values: Vector, parts: int) -> Vector:
     return np.array([between(low, high) for low, high in zip(lower, upper, strict=True)])
 
 
-def telling_cuts(values: Vector, segments: Codes) -> Vector:
+def telling_cuts(values: Vector, segments: Codes, weights: Vector) -> Vector:
     """Return up to five cuts of few digits that part the segments best, by a tree of one column."""
     known = ~np.isnan(values)
     distinct, ranks = np.unique(values[known], return_inverse=True)
     tree = DecisionTreeClassifier(
         criterion="entropy", max_leaf_nodes=BANDS, min_samples_leaf=BAND_SHARE, random_state=0
     )
-    inner = tree.fit(ranks[:, None], segments[known]).tree_
+    inner = tree.fit(ranks[:, None], segments[known], sample_weight=weights[known]).tree_
     lower = np.sort(inner.threshold[inner.children_left >= 0].astype(int))
     return np.array([between(distinct[place], distinct[place + 1]) for place in lower])
 
 
-def as_question(column: Column, segments: Codes) -> Question:
+def as_question(column: Column, segments: Codes, weights: Vector) -> Question:
     """Return what is asked to learn a column: bands of a number, levels that are not rare."""
     if column.kind == "number":
-        cuts = telling_cuts(column.values, segments)
+        cuts = telling_cuts(column.values, segments, weights)
         bounds = [f"{cut:,.10g}" for cut in cuts]
         inner = [f"over {low}, up to {high}" for low, high in pairwise(bounds)]
         answers = (f"up to {bounds[0]}", *inner, f"over {bounds[-1]}") if bounds else ("any",)
@@ -128,16 +128,14 @@ class Answers:
         Customers x questions, as `answers_of` gives them.
     n_answers
         The number of answers to each question.
-    centre
-        The share of each answer; ``None`` takes that of these customers.
+    weights
+        How much each customer counts.
     """
 
-    def __init__(
-        self, codes: Codes, n_answers: Sequence[int], centre: Vector | None = None
-    ) -> None:
-        self.codes = codes
+    def __init__(self, codes: Codes, n_answers: Sequence[int], weights: Vector) -> None:
+        self.codes, self.weights = codes, weights
         self.starts = np.concatenate([[0], np.cumsum(n_answers)])
-        self.centre = self._shares() if centre is None else centre
+        self.centre = self._shares()
 
     def columns(self, questions: Sequence[int]) -> Codes:
         """Return the columns that belong to questions."""
@@ -162,19 +160,21 @@ class Answers:
         everything = range(self.codes.shape[1])
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
-            X, one = self.matrix(part, everything), np.eye(k)[segments[part]]
+            X, w = self.matrix(part, everything), self.weights[part, None]
+            one = w * np.eye(k)[segments[part]]
             n += one.sum(axis=0)
             sums += one.T @ X
-            products += X.T @ X
+            products += X.T @ (w * X)
         return Sums(n, sums, products)
 
     def _shares(self) -> Vector:
         shares = np.zeros(self.starts[-1])
         for q in range(self.codes.shape[1]):
-            own = self.codes[self.codes[:, q] >= 0, q]
+            known = self.codes[:, q] >= 0
+            own, w = self.codes[known, q], self.weights[known]
             width = self.starts[q + 1] - self.starts[q]
-            counts = np.bincount(own, minlength=width)
-            shares[self.starts[q] : self.starts[q + 1]] = counts / max(len(own), 1)
+            counts = np.bincount(own, weights=w, minlength=width)
+            shares[self.starts[q] : self.starts[q + 1]] = counts / (w.sum() or 1)
         return shares
 
 
@@ -244,7 +244,8 @@ def order_questions(
             for learned, place, X in zip(others, judged, blocks, strict=True):
                 rule = learn_discriminant(learned, columns)
                 scores[place] = X[:, columns] @ rule.points + rule.start
-            fit = np.log(np.maximum(probabilities(scores)[np.arange(len(own)), own], 1e-12)).mean()
+            chance = probabilities(scores)[np.arange(len(own)), own]
+            fit = np.average(np.log(np.maximum(chance, 1e-12)), weights=answers.weights[rows])
             if fit > told + 1e-12:
                 best, told = question, fit
         chosen.append(best)

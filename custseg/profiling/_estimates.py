@@ -1,6 +1,6 @@
 """Means, shares and medians by segment, and their distances from all customers, with intervals."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,23 @@ def values_with_intervals(found: Moments, level: float, *, is_share: bool) -> Tr
     return found.mean, low, high
 
 
+def one_group(
+    x: NDArray[Any], w: Vector, level: float, *, is_share: bool
+) -> tuple[float, float, float]:
+    """Return the mean of some customers, or the share of those with a 1, with its interval."""
+    sample = Sample(np.asarray(x, dtype=float), w, np.zeros(len(x), dtype=int), 1)
+    value, low, high = values_with_intervals(moments(sample), level, is_share=is_share)
+    return float(value[0]), float(low[0]), float(high[0])
+
+
+def quartiles(x: Vector, w: Vector) -> tuple[float, float]:
+    """Return the bounds of the middle half: values that are there, or halfway between two."""
+    order = np.argsort(x)
+    below = np.cumsum(w[order]) / w.sum()
+    low, high = (sum(_at(x[order], below, share)) / 2 for share in (0.25, 0.75))
+    return low, high
+
+
 def medians(sample: Sample, level: float) -> Triple:
     """Return the median of each segment between two of its values.
 
@@ -98,16 +115,17 @@ def _median(x: Vector, w: Vector, level: float) -> tuple[float, float, float]:
     below = np.cumsum(w) / w.sum()
     n = int(round(w.sum() ** 2 / (w @ w), 9))
     rank = stats.binom.ppf((1 - level) / 2, n, 0.5)
-
-    def at(share: float) -> tuple[float, float]:
-        left = min(int(np.searchsorted(below, share - 1e-12)), len(x) - 1)
-        right = min(int(np.searchsorted(below, share + 1e-12)), len(x) - 1)
-        return float(x[left]), float(x[right])
-
-    middle = sum(at(0.5)) / 2
+    middle = sum(_at(x, below, 0.5)) / 2
     if rank < 1:
         return middle, np.nan, np.nan
-    return middle, at(rank / n)[0], at(1 - rank / n)[1]
+    return middle, _at(x, below, rank / n)[0], _at(x, below, 1 - rank / n)[1]
+
+
+def _at(x: Vector, below: Vector, share: float) -> tuple[float, float]:
+    """Return the sorted values that a share of the weight lies between."""
+    left = min(int(np.searchsorted(below, share - 1e-12)), len(x) - 1)
+    right = min(int(np.searchsorted(below, share + 1e-12)), len(x) - 1)
+    return float(x[left]), float(x[right])
 
 
 def distances(

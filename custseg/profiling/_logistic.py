@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from custseg.profiling._columns import Vector
 from custseg.profiling._discriminant import CHUNK, Answers, Codes, Matrix, Points, probabilities
 
 WORTH = 0.005
@@ -26,7 +27,9 @@ def learn_points(
     width = len(answers.columns(questions))
     model = LogisticRegression(tol=1e-3, max_iter=500)
     with threadpool_limits(limits=1):
-        model.fit(answers.matrix(rows, questions), segments[rows])
+        model.fit(
+            answers.matrix(rows, questions), segments[rows], sample_weight=answers.weights[rows]
+        )
     start, points = np.full(k, -np.inf), np.zeros((width, k))
     coef, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:
@@ -64,13 +67,15 @@ class Step(NamedTuple):
     right: NDArray[np.bool_]
 
 
-def enough(steps: Sequence[Step]) -> Step:
+def enough(steps: Sequence[Step], weights: Vector) -> Step:
     """Return the first step that is right about as often as the best one.
 
     About as often: what is lost, the mean of the differences customer by customer, is within one
     standard error or under half a point.
     """
+    part = weights / weights.sum()
     right = np.array([step.right for step in steps], dtype=float)
-    lost = right[right.mean(axis=1).argmax()] - right
-    errors = lost.std(axis=1) / np.sqrt(lost.shape[1])
-    return steps[int(np.argmax(lost.mean(axis=1) <= np.maximum(errors, WORTH)))]
+    lost = right[(right @ part).argmax()] - right
+    mean = lost @ part
+    errors = np.sqrt((lost - mean[:, None]) ** 2 @ part**2)
+    return steps[int(np.argmax(mean <= np.maximum(errors, WORTH)))]

@@ -12,13 +12,15 @@ from custseg.brief import Brief
 from custseg.errors import DataError, ParameterError, check_columns, check_option
 from custseg.profiling._columns import Column, Vector, read_columns
 from custseg.profiling._customers import Assigned, read_customers
+from custseg.profiling._estimates import one_group
 from custseg.profiling._facts import Fact, measured, text
+from custseg.profiling._names import suggest_names
 from custseg.profiling._placement import mean_dissimilarity, place_all, positions
+from custseg.profiling._weights import read_weights
 from custseg.profiling._words import counted, listed
-from custseg.profiling.profiles import MARKED, Profile, profile
+from custseg.profiling.profiles import Profile, profile
 
 QUESTIONS = 8
-TRAITS = 4
 SHOWN = 8
 LONGEST = 240
 MASKS = {
@@ -30,12 +32,13 @@ MASKS = {
 class Material(NamedTuple):
     """A profile with what else is known of the customers, in the order of their ids.
 
-    ``centrality`` is the mean dissimilarity to the own segment, ``placed`` who is in between
-    (`None` with one segment), ``value`` and ``comments`` what was given, ``stability`` a number by
-    segment.
+    ``weights`` say how much each counts (1 on average), ``centrality`` is the mean dissimilarity to
+    the own segment, ``placed`` who is in between (`None` with one segment), ``value`` and
+    ``comments`` what was given, ``stability`` a number by segment.
     """
 
     read: Assigned
+    weights: Vector
     profile: Profile
     columns: list[Column]
     spaces: list[Column]
@@ -48,13 +51,22 @@ class Material(NamedTuple):
     names: dict[str, str]
     notes: tuple[str, ...]
 
+    @property
+    def weighted(self) -> bool:
+        """Whether some customers count for more than others."""
+        return bool(np.ptp(self.weights) > 0)
+
     def rows(self, segment: str) -> NDArray[np.int64]:
         """Return the positions of the customers of a segment."""
         return np.flatnonzero(self.read.codes == self.read.names.index(segment))
 
     def medoid(self, rows: NDArray[np.int64]) -> int:
         """Return the position of the customer who is least dissimilar to all of some customers."""
-        return int(rows[mean_dissimilarity(self.spaces, rows).argmin()])
+        return int(rows[mean_dissimilarity(self.spaces, rows, self.weights).argmin()])
+
+    def share(self, rows: NDArray[np.int64], hits: NDArray[np.bool_]) -> tuple[float, float, float]:
+        """Return the share of some customers of whom something holds, with its interval."""
+        return one_group(hits, self.weights[rows], self.profile.level, is_share=True)
 
     def values(self, position: int, first: Sequence[str]) -> dict[str, Fact]:
         """Return what is known of a customer, the columns named first, and eight at most."""
@@ -83,7 +95,8 @@ def gather(
     variables: Sequence[str] | None,
     descriptors: Sequence[str] | None,
     level: float,
-    random_state: int,
+    random_state: int = 0,
+    weights: Any = None,
     value: Any = None,
     comments: Any = None,
     stability: Any = None,
@@ -94,7 +107,7 @@ def gather(
 
     Parameters
     ----------
-    customers, segments, variables, descriptors, level
+    customers, segments, variables, descriptors, level, weights
         As in `profile`.
     random_state
         The seed of what is learned about borderline customers.
@@ -103,23 +116,32 @@ def gather(
     """
     if brief is not None and not isinstance(brief, Brief):
         raise ParameterError(f"brief is {brief!r}, but must be a custseg.Brief.")
-    found = profile(customers, segments, variables=variables, descriptors=descriptors, level=level)
+    found = profile(
+        customers,
+        segments,
+        variables=variables,
+        descriptors=descriptors,
+        weights=weights,
+        level=level,
+    )
     read = read_customers(customers, segments)
+    counts, _ = read_weights(weights, customers, read.frame.index)
     used = list(dict.fromkeys(found.overall.index.get_level_values("variable")))
     columns = read_columns(read.frame, used)
-    spaces = positions(columns)
+    spaces = positions(columns, counts)
     centrality = np.empty(len(read.codes))
     for code in range(len(read.names)):
         rows = np.flatnonzero(read.codes == code)
-        centrality[rows] = mean_dissimilarity(spaces, rows)
+        centrality[rows] = mean_dissimilarity(spaces, rows, counts)
     placed = None
     if len(read.names) > 1:
-        placed = place_all(columns, read, most=QUESTIONS, seed=random_state)
+        placed = place_all(columns, read, counts, most=QUESTIONS, seed=random_state)
     stable, notes = read_stability(stability, found.sizes["n"])
     for name in names or {}:
         check_option(name, "a segment in names", list(read.names))
     return Material(
         read=read,
+        weights=counts,
         profile=found,
         columns=columns,
         spaces=spaces,
@@ -132,47 +154,6 @@ def gather(
         names=suggest_names(found) | {str(k): str(v) for k, v in (names or {}).items()},
         notes=(*found.notes, *notes),
     )
-
-
-def traits(found: Profile, segment: str, most: int = TRAITS) -> list[dict[str, Any]]:
-    """Return the rows of a profile that set a segment apart, the most marked first.
-
-    A trait lies at least 0.2 standard deviations from the average and its interval excludes the
-    average; one level per variable.
-    """
-    table = found.to_frame()
-    own = table[table["segment"] == segment]
-    outside = (own["overall"] < own["ci_low"]) | (own["overall"] > own["ci_high"])
-    own = own[outside & (own["std_diff"].abs() >= MARKED)]
-    own = own.assign(size=own["std_diff"].abs().round(9))
-    own = own.sort_values(["size", "std_diff"], ascending=False, kind="stable")
-    own = own.drop_duplicates("variable").head(most)
-    is_share = found.overall["is_share"]
-    return [
-        {**row, "is_share": bool(is_share[(row["variable"], row["level"])])}
-        for row in own.to_dict("records")
-    ]
-
-
-def suggest_names(found: Profile) -> dict[str, str]:
-    """Return a name per segment from its two or three most marked traits, no two alike."""
-    names: dict[str, str] = {}
-    for segment in found.sizes.index:
-        marks = [_mark(row) for row in traits(found, segment)]
-        options = [", ".join(marks[:n]) for n in range(min(2, len(marks)), len(marks) + 1) if n]
-        free = [option for option in options if option not in names.values()]
-        plain = "like the average"
-        names[segment] = free[0] if free else f"{options[0] if options else plain} ({segment})"
-    return names
-
-
-def _mark(row: dict[str, Any]) -> str:
-    name, more = str(row["variable"]).replace("_", " "), row["std_diff"] > 0
-    if not row["is_share"]:
-        return f"{'high' if more else 'low'} {name}"
-    if not row["level"]:
-        return f"{'more' if more else 'less'} {name}"
-    return f"{'more' if more else 'fewer'} {name} {row['level']}"
 
 
 def read_stability(stability: Any, sizes: pd.Series) -> tuple[dict[str, float], list[str]]:

@@ -26,13 +26,15 @@ ODDS = 2.0
 """A customer is borderline when the odds of the own segment against the next are below this."""
 
 
-def ask(columns: Sequence[Column], segments: Codes, rows: Codes) -> tuple[list[Question], Answers]:
+def ask(
+    columns: Sequence[Column], segments: Codes, rows: Codes, weights: Vector
+) -> tuple[list[Question], Answers]:
     """Return what can be asked, as learned from some rows, and the answers of everybody."""
     asked = [
-        as_question(column._replace(values=column.values[rows]), segments[rows])
+        as_question(column._replace(values=column.values[rows]), segments[rows], weights[rows])
         for column in columns
     ]
-    return asked, Answers(answers_of(asked, columns), [len(q.answers) for q in asked])
+    return asked, Answers(answers_of(asked, columns), [len(q.answers) for q in asked], weights)
 
 
 def draw(codes: Codes, holdout: float, rng: np.random.Generator) -> tuple[NDArray[np.bool_], Codes]:
@@ -81,29 +83,35 @@ def in_between(chance: Matrix, read: Assigned) -> pd.DataFrame:
     )
 
 
-def place_all(columns: Sequence[Column], read: Assigned, *, most: int, seed: int) -> pd.DataFrame:
+def place_all(
+    columns: Sequence[Column], read: Assigned, weights: Vector, *, most: int, seed: int
+) -> pd.DataFrame:
     """Return what `in_between` does by the questions that tell most, learned from a sample."""
     rng = np.random.default_rng(seed)
     _, folds = draw(read.codes, 0.5, rng)
     rows = sample(read.codes, np.arange(len(read.codes)), rng)
-    _, answers = ask(columns, read.codes, rows)
+    _, answers = ask(columns, read.codes, rows, weights)
     questions = order_questions(answers, read.codes, rows, folds, len(read.names), most=most)
     return in_between(place_out_of_fold(answers, read.codes, rows, folds, questions), read)
 
 
-def positions(columns: Sequence[Column]) -> list[Column]:
+def positions(columns: Sequence[Column], weights: Vector) -> list[Column]:
     """Return quantities as the share of customers below, so that no outlier counts for many."""
     found = []
     for column in columns:
         if column.kind == "level":
             found.append(column)
         else:
-            ranks = pd.Series(column.values).rank(method="average", pct=True)
-            found.append(column._replace(values=ranks.to_numpy()))
+            known = ~np.isnan(column.values)
+            distinct, place = np.unique(column.values[known], return_inverse=True)
+            own = np.bincount(place, weights=weights[known], minlength=len(distinct))
+            ranks = np.full(len(known), np.nan)
+            ranks[known] = ((np.cumsum(own) - own + (own + 1) / 2) / own.sum())[place]
+            found.append(column._replace(values=ranks))
     return found
 
 
-def mean_dissimilarity(spaces: Sequence[Column], rows: Codes) -> Vector:
+def mean_dissimilarity(spaces: Sequence[Column], rows: Codes, weights: Vector) -> Vector:
     """Return the mean dissimilarity of each of some customers to all of them.
 
     That of two customers is the mean over columns of the share of all customers who stand between
@@ -116,6 +124,8 @@ def mean_dissimilarity(spaces: Sequence[Column], rows: Codes) -> Vector:
         As `positions` returns them.
     rows
         The positions of the customers.
+    weights
+        How much each of all customers counts.
 
     References
     ----------
@@ -124,19 +134,20 @@ def mean_dissimilarity(spaces: Sequence[Column], rows: Codes) -> Vector:
     total = np.zeros(len(rows))
     for column in spaces:
         values = column.values[rows]
-        known = values[~np.isnan(values)]
+        missing = np.isnan(values)
+        known, w = values[~missing], weights[rows][~missing]
         if not len(known):
             continue
         if column.kind == "level":
-            counts = np.bincount(known.astype(int), minlength=len(column.levels))
-            found = 1 - counts[np.nan_to_num(values).astype(int)] / len(known)
+            counts = np.bincount(known.astype(int), weights=w, minlength=len(column.levels))
+            found = 1 - counts[np.nan_to_num(values).astype(int)] / w.sum()
         else:
-            ordered = np.sort(known)
-            sums = np.concatenate([[0.0], np.cumsum(ordered)])
-            below = np.searchsorted(ordered, values)
-            above = sums[-1] - sums[below] - values * (len(known) - below)
-            found = (values * below - sums[below] + above) / len(known)
-        missing = np.isnan(values)
-        found[missing] = found[~missing].mean()
+            order = np.argsort(known, kind="stable")
+            heads = np.concatenate([[0.0], np.cumsum(w[order])])
+            sums = np.concatenate([[0.0], np.cumsum(w[order] * known[order])])
+            place = np.searchsorted(known[order], values)
+            above = sums[-1] - sums[place] - values * (heads[-1] - heads[place])
+            found = (values * heads[place] - sums[place] + above) / heads[-1]
+        found[missing] = np.average(found[~missing], weights=w)
         total += found
     return total / len(spaces)

@@ -89,7 +89,7 @@ def _column_words(column: Column, own: Sequence[Condition]) -> str:
 
 
 def grow_tree(
-    columns: Sequence[Column], segments: Codes, *, max_depth: int, seed: int
+    columns: Sequence[Column], segments: Codes, weights: Vector, *, max_depth: int, seed: int
 ) -> list[Rule]:
     """Return the leaves of a shallow tree as rules; leaves side by side that agree are one.
 
@@ -97,8 +97,8 @@ def grow_tree(
     ----------
     columns
         The columns of the customers who are learned from.
-    segments
-        Their segments.
+    segments, weights
+        Their segments, and how much each of them counts.
     max_depth
         The most conditions on the way to a leaf.
     seed
@@ -123,7 +123,7 @@ def grow_tree(
     )
     least = max(LEAST, int(LEAST_SHARE * len(segments)))
     tree = DecisionTreeClassifier(max_depth=max_depth, min_samples_leaf=least, random_state=seed)
-    inner = tree.fit(X, segments).tree_
+    inner = tree.fit(X, segments, sample_weight=weights).tree_
 
     def leaves(node: int, path: tuple[Condition, ...]) -> list[Rule]:
         if inner.children_left[node] < 0:
@@ -153,7 +153,13 @@ def _split(
 
 
 def rule_list(
-    columns: Sequence[Column], segments: Codes, k: int, *, max_conditions: int, max_rules: int
+    columns: Sequence[Column],
+    segments: Codes,
+    weights: Vector,
+    k: int,
+    *,
+    max_conditions: int,
+    max_rules: int,
 ) -> list[Rule]:
     """Return rules to be read from the top: the first that holds decides, the last holds for all.
 
@@ -162,7 +168,7 @@ def rule_list(
 
     Parameters
     ----------
-    columns, segments
+    columns, segments, weights
         Of the customers who are learned from.
     k
         The number of segments.
@@ -176,16 +182,17 @@ def rule_list(
     """
     conditions = _candidates(columns)
     masks = np.array([condition.holds(columns) for condition in conditions], dtype=np.float32)
+    one = (weights[:, None] * np.eye(k)[segments]).astype(np.float32)
     left = np.ones(len(segments), dtype=bool)
     least = max(LEAST, int(LEAST_SHARE * len(segments)))
     rules: list[Rule] = []
     while len(rules) < max_rules and left.sum() >= 2 * least:
-        found = _best_rule(masks[:, left], segments[left], k, conditions, max_conditions, least)
+        found = _best_rule(masks[:, left], one[left], conditions, max_conditions, least)
         if found is None:
             break
         rules.append(found)
         left &= ~holds(found[0], columns)
-    rest = int(np.bincount(segments[left] if left.any() else segments, minlength=k).argmax())
+    rest = int(one[left if left.any() else slice(None)].sum(axis=0, dtype=float).argmax())
     while rules and rules[-1][1] == rest:
         rules.pop()
     return [*rules, ((), rest)]
@@ -211,16 +218,14 @@ def _candidates(columns: Sequence[Column]) -> list[Condition]:
 
 def _best_rule(
     masks: NDArray[np.float32],
-    segments: Codes,
-    k: int,
+    one: NDArray[np.float32],
     conditions: Sequence[Condition],
     most: int,
     least: int,
 ) -> Rule | None:
     """Return the rule of highest weighted relative accuracy, if it tells its segment from most."""
-    n = len(segments)
-    one = np.eye(k, dtype=np.float32)[segments]
-    shares = one.sum(axis=0, dtype=float) / n
+    weight = one.sum(axis=0, dtype=float)
+    n, shares = weight.sum(), weight / weight.sum()
     best: tuple[float, tuple[int, ...], int, float, float] = (0.0, (), -1, 0.0, 0.0)
     beam: list[tuple[int, ...]] = [()]
     for _ in range(most):

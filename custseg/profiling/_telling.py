@@ -1,15 +1,17 @@
 """What cards and personas say of a segment, topic by topic."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from custseg.profiling._estimates import one_group
 from custseg.profiling._facts import Fact, Teller, count, listing, number, share, text
-from custseg.profiling._material import Material, traits
+from custseg.profiling._material import Material
 from custseg.profiling._measures import DESCRIPTOR
-from custseg.stats import mean_interval, wilson
+from custseg.profiling._names import TRAITS, traits
 
 FEW = 30
 QUOTES = 3
@@ -23,10 +25,12 @@ def tell_size(teller: Teller, material: Material, segment: str) -> dict[str, Any
     brief = material.brief
     if brief is not None:
         teller.say(segment, "purpose", "{goal}.", goal=text(brief.goal))
+    stand = ", who stand for" if material.weighted else ","
     teller.say(
         segment,
         "size",
-        "{n} customers, {share} of all who are in a segment ({low} to {high}, {level} interval).",
+        f"{{n}} customers{stand} {{share}} of all who are in a segment ({{low}} to {{high}}, "
+        "{level} interval).",
         n=count(size["n"]),
         share=share(size["share"]),
         low=share(size["ci_low"]),
@@ -53,20 +57,19 @@ def tell_value(teller: Teller, material: Material, segment: str) -> dict[str, An
     known = material.value.notna().to_numpy()
     inside = np.zeros(len(known), dtype=bool)
     inside[material.rows(segment)] = True
-    values = material.value.to_numpy()
-    own = values[known & inside]
-    if not len(own):
+    values, w = material.value.to_numpy()[known], material.weights[known]
+    inside = inside[known]
+    if not inside.any():
         return {}
-    mean, sd = float(own.mean()), float(own.std(ddof=1)) if len(own) > 1 else np.nan
-    low, high = mean_interval(mean, np.nan_to_num(sd), len(own), level=level)
-    row = {"value": mean, "value_low": float(low), "value_high": float(high)}
+    mean, low, high = one_group(values[inside], w[inside], level, is_share=False)
+    row = {"value": mean, "value_low": low, "value_high": high}
     facts = {
         "value": text(material.value.name),
         "mean": number(mean),
-        "average": number(values[known].mean()),
+        "average": number(np.average(values, weights=w)),
     }
     bounds = ""
-    if len(own) > 1:
+    if inside.sum() > 1:
         bounds = " ({low} to {high}, {level} interval)"
         facts |= {"low": number(low), "high": number(high), "level": share(level)}
     teller.say(
@@ -75,8 +78,8 @@ def tell_value(teller: Teller, material: Material, segment: str) -> dict[str, An
         f"{{value}} averages {{mean}}{bounds}, against {{average}} of all.",
         **facts,
     )
-    if values[known].min() >= 0 and values[known].sum() > 0:
-        part, low, high = ratio_interval(values[known], inside[known], level=level)
+    if values.min() >= 0 and values.sum() > 0:
+        part, low, high = ratio_interval(values, inside, w, level=level)
         teller.say(
             segment,
             "what it is worth",
@@ -87,58 +90,71 @@ def tell_value(teller: Teller, material: Material, segment: str) -> dict[str, An
             low=share(low),
             high=share(high),
             level=share(level),
-            share=share(inside[known].mean()),
+            share=share(np.average(inside, weights=w)),
         )
         row |= {"value_share": part, "value_share_low": low, "value_share_high": high}
     return row
 
 
 def ratio_interval(
-    values: np.ndarray, inside: np.ndarray, *, level: float
+    values: np.ndarray, inside: np.ndarray, weights: np.ndarray, *, level: float
 ) -> tuple[float, float, float]:
     """Return the share of a total that a part of the customers has, with its interval.
 
     The ratio of the mean of ``values * inside`` to that of `values`, linearised (Cochran 1977).
     """
-    part = float(values[inside].sum() / values.sum())
-    deviation = (inside - part) * values / values.mean()
+    counted = weights * values
+    part = float(counted[inside].sum() / counted.sum())
+    deviation = (inside - part) * counted / counted.mean()
     half = stats.norm.isf((1 - level) / 2) * deviation.std(ddof=1) / np.sqrt(len(values))
     return part, max(part - half, 0.0), min(part + half, 1.0)
 
 
 def tell_traits(teller: Teller, material: Material, segment: str) -> None:
     """Say what sets the segment apart, with intervals."""
-    level = share(material.profile.level)
-    rows = traits(material.profile, segment)
-    for row in rows:
-        fact = share if row["is_share"] else number
-        facts: dict[str, Fact] = {
-            "trait": text(f"{row['variable']} {row['level']}".strip()),
-            "value": fact(row["value"]),
-            "low": fact(row["ci_low"]),
-            "high": fact(row["ci_high"]),
-            "level": level,
-            "overall": fact(row["overall"]),
-        }
-        average = "" if row["is_share"] else " on average"
-        teller.say(
-            segment,
-            "what sets it apart",
-            f"{{trait}}: {{value}}{average} ({{low}} to {{high}}, {{level}} interval), against "
-            "{overall} of all.",
-            **facts,
-        )
+    rows = traits(material.profile, segment, most=None)
+    for row in rows[:TRAITS]:
+        _tell_trait(teller, material, segment, row)
     if not rows:
         teller.say(segment, "what sets it apart", "Nothing stands out from the average.")
     roles = material.profile.overall["role"].groupby(level="variable", sort=False).first()
     others = roles.index[roles == DESCRIPTOR]
-    if rows and len(others) and not any(row["role"] == DESCRIPTOR for row in rows):
+    apart = [place for place, row in enumerate(rows) if row["role"] == DESCRIPTOR]
+    if apart and apart[0] >= TRAITS:
+        _tell_trait(teller, material, segment, rows[apart[0]])
+    elif rows and len(others) and not apart:
         teller.say(
             segment,
             "what sets it apart",
-            "None of what had no part in making the segments is among that: {others}.",
-            others=text(", ".join(map(str, others))),
+            "On {others}, which did not make the segments, it does not stand out.",
+            others=text(_and(others)),
         )
+
+
+def _tell_trait(teller: Teller, material: Material, segment: str, row: dict[str, Any]) -> None:
+    """Say how far one trait lies from the average."""
+    fact = share if row["is_share"] else number
+    facts: dict[str, Fact] = {
+        "trait": text(f"{row['variable']} {row['level']}".strip()),
+        "value": fact(row["value"]),
+        "low": fact(row["ci_low"]),
+        "high": fact(row["ci_high"]),
+        "level": share(material.profile.level),
+        "overall": fact(row["overall"]),
+    }
+    average = "" if row["is_share"] else " on average"
+    teller.say(
+        segment,
+        "what sets it apart",
+        f"{{trait}}: {{value}}{average} ({{low}} to {{high}}, {{level}} interval), against "
+        "{overall} of all.",
+        **facts,
+    )
+
+
+def _and(names: Iterable[object]) -> str:
+    *first, last = map(str, names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def tell_typical(teller: Teller, material: Material, segment: str, *, include_ids: bool) -> None:
@@ -174,8 +190,7 @@ def tell_borderline(
         return {}
     level = material.profile.level
     rows, between = material.rows(segment), material.in_between(segment)
-    part = len(between) / len(rows)
-    low, high = wilson(len(between), len(rows), level=level)
+    part, low, high = material.share(rows, np.isin(rows, between))
     facts = {
         "n": count(len(between)),
         "share": share(part),
@@ -183,10 +198,15 @@ def tell_borderline(
         "high": share(high),
         "level": share(level),
     }
-    words = "{n} of its customers are borderline: {share} ({low} to {high}, {level} interval)"
+    are = "is" if len(between) == 1 else "are"
+    stand = ", standing for {share} of it" if material.weighted else ": {share}"
+    words = (
+        f"{{n}} of its customers {are} borderline{stand} ({{low}} to {{high}}, {{level}} interval)"
+    )
     if len(between):
         seconds = material.placed["second"].iloc[between]
-        neighbour = str(seconds.value_counts(sort=False).idxmax())
+        weight = pd.Series(material.weights[between]).groupby(seconds.array, observed=False).sum()
+        neighbour = str(weight.idxmax())
         teller.say(
             segment,
             topic,
@@ -242,7 +262,7 @@ def tell_unknown(teller: Teller, material: Material, segment: str) -> None:
     gaps = {
         str(c.name): float(part)
         for c in material.columns
-        if (part := np.isnan(c.values[rows]).mean()) >= GAP
+        if (part := np.average(np.isnan(c.values[rows]), weights=material.weights[rows])) >= GAP
     }
     for name in sorted(gaps, key=lambda name: -gaps[name])[:3]:
         teller.say(
@@ -257,9 +277,8 @@ def tell_unknown(teller: Teller, material: Material, segment: str) -> None:
     else:
         silent = ~material.read.frame.index[rows].isin(material.comments.index)
         if silent.any():
-            teller.say(
-                segment, topic, "{silent} of it left no comment.", silent=share(silent.mean())
-            )
+            part = np.average(silent, weights=material.weights[rows])
+            teller.say(segment, topic, "{silent} of it left no comment.", silent=share(part))
     if material.value is None:
         teller.say(segment, topic, "What it is worth was not given.")
     if not material.stability:

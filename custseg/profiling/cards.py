@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from custseg.brief import Brief
 from custseg.errors import check_number
@@ -22,6 +23,7 @@ from custseg.profiling._telling import (
     tell_value,
 )
 from custseg.profiling._words import counted, percent
+from custseg.profiling.profiles import MARKED
 from custseg.results import Result
 
 TOPICS = (
@@ -73,21 +75,23 @@ class SegmentCards(Result):
     def summary(self) -> str:
         """Return the names and sizes of the segments."""
         told = [
-            f"{segment}, {row['name']} ({percent(row['share'])})"
+            f"{_called(segment, row['name'], ', ')} ({percent(row['share'])})"
             for segment, row in self.table.iterrows()
         ]
         return f"{counted(len(told), 'segment')}: {'; '.join(told)}."
 
     def to_markdown(self) -> str:
         """Return the cards as Markdown: a section per segment, a paragraph per topic."""
-        return to_markdown(self.sentences, self._heads(), self.topics)
+        return to_markdown(self.sentences, self.heads(), self.topics)
 
     def to_html(self) -> str:
         """Return the cards as HTML, escaped; ``data-cells`` names the cells of every sentence."""
-        return to_html(self.sentences, self._heads(), self.topics)
+        return to_html(self.sentences, self.heads(), self.topics)
 
-    def _heads(self) -> dict[str, str]:
-        return {str(segment): f"{segment}: {name}" for segment, name in self.table["name"].items()}
+    def heads(self) -> dict[str, str]:
+        """Return what each segment is headed by: it and its name, or one where they are alike."""
+        names = self.table["name"]
+        return {str(segment): _called(segment, name, ": ") for segment, name in names.items()}
 
     def _shown(self) -> pd.DataFrame:
         numbers = self.table.drop(columns=[t for t in self.topics if t in self.table])
@@ -103,6 +107,7 @@ def segment_cards(
     *,
     variables: Sequence[str] | None = None,
     descriptors: Sequence[str] | None = None,
+    weights: "ArrayLike | str | None" = None,
     value: "str | pd.Series | None" = None,
     comments: "str | pd.Series | None" = None,
     stability: Any = None,
@@ -110,13 +115,12 @@ def segment_cards(
     names: Mapping[str, str] | None = None,
     level: float = 0.95,
     include_ids: bool = False,
-    random_state: int = 0,
 ) -> SegmentCards:
     """Tell of every segment what can be told: size, value, traits, examples, words, and gaps.
 
     Parameters
     ----------
-    customers, segments, variables, descriptors, level
+    customers, segments, variables, descriptors, weights, level
         As in `profile`.
     value
         What a customer is worth: a numeric column, or a Series by customer id.
@@ -133,8 +137,6 @@ def segment_cards(
         Segment to name, in place of the one that is suggested from its most marked traits.
     include_ids
         Whether example customers are named by their ids; otherwise no id is in the result.
-    random_state
-        The seed for what is learned about borderline customers.
 
     Returns
     -------
@@ -172,14 +174,13 @@ def segment_cards(
     orders: 9.00 on average (8.70 to 9.30, 95% interval), against 5.20 of all.
     """
     check_number(level, "level", gt=0, lt=1)
-    check_number(random_state, "random_state", ge=0, integer=True)
     material = gather(
         customers,
         segments,
         variables=variables,
         descriptors=descriptors,
+        weights=weights,
         level=level,
-        random_state=random_state,
         value=value,
         comments=comments,
         stability=stability,
@@ -202,6 +203,10 @@ def segment_cards(
         tell_unknown(teller, material, segment)
         rows.append(row)
     return finish(teller, rows, TOPICS, material)
+
+
+def _called(segment: Any, name: str, between: str) -> str:
+    return name if str(segment) == name else f"{segment}{between}{name}"
 
 
 def finish(
@@ -229,7 +234,11 @@ def _card_notes(material: Material) -> list[str]:
         "typical and borderline customers are real: their values are shown, so look at them before "
         "a card leaves the house."
     )
-    notes = [examples]
+    apart = (
+        f"what stands out lies at least {MARKED:g} standard deviations from the average, outside "
+        "its interval; smaller differences are not told."
+    )
+    notes = [examples, apart]
     if material.comments is not None:
         notes.append(
             "comments are quoted from the most typical customers who wrote one; addresses and long "

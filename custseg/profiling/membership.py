@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from custseg.errors import DataError, check_columns, check_number
-from custseg.profiling._columns import Column, column_names, read_columns
+from custseg.profiling._columns import Column, Vector, column_names, read_columns
 from custseg.profiling._customers import Assigned, read_customers
 from custseg.profiling._discriminant import (
     Answers,
@@ -18,12 +19,13 @@ from custseg.profiling._discriminant import (
     order_questions,
     probabilities,
 )
+from custseg.profiling._estimates import one_group
 from custseg.profiling._logistic import Step, enough, learn_points, place, place_out_of_fold
 from custseg.profiling._placement import FOLDS, ask, draw, in_between, sample
 from custseg.profiling._rules import Rule, grow_tree, holds, rule_list, words
+from custseg.profiling._weights import read_weights
 from custseg.profiling._words import counted, listed, percent
 from custseg.results import Result
-from custseg.stats import wilson
 
 MAX_RULES = 10
 FEWEST = 2 * FOLDS
@@ -114,12 +116,14 @@ class Membership(Result):
     typing_tool : TypingTool
         The questions and points, with `TypingTool.assign` for new customers.
     confusion : pandas.DataFrame
-        Segments x segments where the typing tool puts the customers held out, in counts.
+        Segments x segments where the typing tool puts the customers held out, in counts; with
+        weights in sums of them, 1 being the average customer.
     customers : pandas.DataFrame
         By customer, in the order of the table: ``segment``, ``probability`` of it by all questions
         (learned without the customer), ``second``, the likeliest other segment, its
         ``second_probability``, ``borderline``: whether the odds are below two to one, and
-        ``held_out``: whether the customer is one of those who judge.
+        ``held_out``: whether the customer is one of those who judge; ``weight``, 1 on average,
+        where weights were given.
     level : float
         The confidence level of the intervals.
     notes : tuple of str
@@ -157,17 +161,24 @@ class Membership(Result):
         pandas.DataFrame
             ``segment``, ``second``, ``n`` borderline customers and their ``share`` of the segment.
         """
-        size = self.customers["segment"].value_counts()
-        between = self.customers[self.customers["borderline"].fillna(False).astype(bool)]
-        table = between.groupby(["segment", "second"], observed=True).size().rename("n")
-        found = table.reset_index()
-        found["share"] = found["n"] / found["segment"].map(size).astype(float)
+        people = self.customers.assign(weight=self._weight())
+        size = people.groupby("segment", observed=True)["weight"].sum()
+        between = people[people["borderline"].fillna(False).astype(bool)]
+        groups = between.groupby(["segment", "second"], observed=True)["weight"]
+        found = groups.agg(n="size", share="sum").reset_index()
+        found["share"] /= found["segment"].map(size).astype(float)
         return found
+
+    def _weight(self) -> pd.Series:
+        """Return how much each customer counts, missing for those without a segment."""
+        alike = self.customers["probability"].notna().astype(float)
+        return self.customers.get("weight", alike)
 
     def summary(self) -> str:
         """Return how well each way of telling does, what to ask, and how many are in between."""
         shown = self.accuracy["accuracy"]
         known = self.customers["borderline"].dropna().astype(bool)
+        between = np.average(known, weights=self._weight()[known.index])
         n = int(self.accuracy["n"].iloc[0])
         tool = self.accuracy.loc["typing tool"]
         bounds = f"{percent(tool['ci_low'])} to {percent(tool['ci_high'])}"
@@ -178,7 +189,7 @@ class Membership(Result):
             f"{len(self.confusion)} segments; a tree of rules {percent(shown['rule tree'])}, a "
             f"list of rules {percent(shown['rule list'])}, everybody in the largest segment "
             f"{percent(shown['largest segment'])}. {counted(int(known.sum()), 'customer')} "
-            f"({percent(known.mean())}) {'is' if known.sum() == 1 else 'are'} borderline."
+            f"({percent(between)}) {'is' if known.sum() == 1 else 'are'} borderline."
         )
 
     def _shown(self) -> pd.DataFrame:
@@ -190,6 +201,7 @@ def describe_membership(
     segments: Any,
     *,
     variables: Sequence[str] | None = None,
+    weights: ArrayLike | str | None = None,
     max_conditions: int = 3,
     max_questions: int = 8,
     holdout: float = 0.3,
@@ -218,6 +230,8 @@ def describe_membership(
     variables
         What may be asked: numbers, yes/no values, categories, text with few values; ``None`` takes
         every such column. Give those that can be known of a new customer.
+    weights
+        How much each customer counts, as in `profile`, in what is learned and in how it is judged.
     max_conditions
         The most conditions of a rule, from 1 to 5.
     max_questions
@@ -275,6 +289,7 @@ def describe_membership(
     read = read_customers(customers, segments)
     names = column_names(customers, variables)
     _check_sizes(read.codes, read.names)
+    counts, weighted = read_weights(weights, customers, read.frame.index)
     columns = read_columns(read.frame, names)
     rng = np.random.default_rng(random_state)
     held_out, folds = draw(read.codes, holdout, rng)
@@ -284,33 +299,34 @@ def describe_membership(
 
     k = len(read.names)
     own = [column._replace(values=column.values[learners]) for column in columns]
-    learned = read.codes[learners]
-    tree = grow_tree(own, learned, max_depth=max_conditions, seed=random_state)
-    rules = rule_list(own, learned, k, max_conditions=max_conditions, max_rules=MAX_RULES)
+    learned, part = read.codes[learners], counts[learners]
+    tree = grow_tree(own, learned, part, max_depth=max_conditions, seed=random_state)
+    rules = rule_list(own, learned, part, k, max_conditions=max_conditions, max_rules=MAX_RULES)
     others = [column._replace(values=column.values[judged]) for column in columns]
-    truth = read.codes[judged]
+    truth, w = read.codes[judged], counts[judged]
     caught = {"tree": _apply(tree, others), "list": _apply(rules, others)}
     table = pd.concat(
         [
-            _judge(kind, ways, caught[kind], columns, truth, read.names, level)
+            _judge(kind, ways, caught[kind], columns, truth, w, read.names, level)
             for kind, ways in (("tree", tree), ("list", rules))
         ],
         ignore_index=True,
     )
 
-    asked, answers = ask(columns, read.codes, learners)
+    asked, answers = ask(columns, read.codes, learners, counts)
     order = order_questions(answers, read.codes, learners, folds, k, most=max_questions)
     steps = []
     for n in range(1, len(order) + 1):
         chance = place_out_of_fold(answers, read.codes, learners, folds, order[:n])
         right = chance[learners].argmax(axis=1) == learned
         steps.append(Step(tuple(order[:n]), right))
-    fewest = enough(steps).questions
+    fewest = enough(steps, part).questions
     tool = _typing_tool(fewest, asked, answers, learners, read)
     typed = tool.assign(read.frame.iloc[judged])["segment"].cat.codes.to_numpy()
     rule = learn_points(answers, read.codes, learners, order)
     whole = place(answers, rule, judged, order).argmax(axis=1)
-    largest = np.full(len(truth), np.bincount(read.codes[learning]).argmax())
+    sizes = np.bincount(read.codes[learning], weights=counts[learning])
+    largest = np.full(len(truth), sizes.argmax())
     told = {
         "rule tree": np.array([segment for _, segment in tree])[caught["tree"]],
         "rule list": np.array([segment for _, segment in rules])[caught["list"]],
@@ -320,15 +336,17 @@ def describe_membership(
     }
     people = in_between(chance, read)
     people["held_out"] = pd.array(held_out, dtype="boolean")
+    if weights is not None:
+        people["weight"] = counts
     return Membership(
         rules=table,
-        accuracy=_accuracy(told, truth, level),
-        questions=_questions(steps, len(fewest), names),
+        accuracy=_accuracy(told, truth, w, level),
+        questions=_questions(steps, part, len(fewest), names),
         typing_tool=tool,
-        confusion=_confusion(truth, typed, read.names),
+        confusion=_confusion(truth, typed, read.names, None if weights is None else w),
         customers=people.reindex(customers.index),
         level=level,
-        notes=(*_notes(columns, learning, learners, judged), *read.notes),
+        notes=(*_notes(columns, learning, learners, judged), *read.notes, *weighted),
     )
 
 
@@ -358,18 +376,17 @@ def _judge(
     caught: Codes,
     columns: Sequence[Column],
     truth: Codes,
+    w: Vector,
     names: Sequence[str],
     level: float,
 ) -> pd.DataFrame:
     rows = []
     for position, (conditions, segment) in enumerate(rules):
-        own = caught == position
-        right = int((truth[own] == segment).sum())
-        low, high = wilson(right, int(own.sum()), level=level)
-        precision = right / own.sum() if own.any() else np.nan
-        coverage = right / max(int((truth == segment).sum()), 1)
+        own, right = caught == position, truth == segment
+        precision = one_group(right[own], w[own], level, is_share=True)
+        coverage = w[own & right].sum() / w[right].sum()
         head = (kind, segment, words(conditions, columns))
-        rows.append((*head, int(own.sum()), coverage, precision, float(low), float(high)))
+        rows.append((*head, int(own.sum()), coverage, *precision))
     heads = ["kind", "segment", "rule", "n", "coverage", "precision", "ci_low", "ci_high"]
     table = pd.DataFrame(rows, columns=heads)
     table["segment"] = pd.Categorical.from_codes(table["segment"], list(names), ordered=True)
@@ -399,24 +416,29 @@ def _typing_tool(
     return TypingTool(tuple(question.column.name for question in questions), table, questions)
 
 
-def _accuracy(told: dict[str, Codes], truth: Codes, level: float) -> pd.DataFrame:
-    right = np.array([int((codes == truth).sum()) for codes in told.values()])
-    low, high = wilson(right, len(truth), level=level)
-    shares = {"n": len(truth), "accuracy": right / len(truth), "ci_low": low, "ci_high": high}
-    return pd.DataFrame(shares, index=pd.Index(told, name="method"))
+def _accuracy(told: dict[str, Codes], truth: Codes, w: Vector, level: float) -> pd.DataFrame:
+    rows = [
+        (len(truth), *one_group(codes == truth, w, level, is_share=True)) for codes in told.values()
+    ]
+    index = pd.Index(told, name="method")
+    return pd.DataFrame(rows, index=index, columns=["n", "accuracy", "ci_low", "ci_high"])
 
 
-def _questions(steps: Sequence[Step], fewest: int, names: Sequence[str]) -> pd.DataFrame:
+def _questions(
+    steps: Sequence[Step], weights: Vector, fewest: int, names: Sequence[str]
+) -> pd.DataFrame:
     index = pd.Index([names[step.questions[-1]] for step in steps], name="question")
-    accuracy = [float(step.right.mean()) for step in steps]
+    accuracy = [float(np.average(step.right, weights=weights)) for step in steps]
     return pd.DataFrame(
         {"accuracy": accuracy, "asked": np.arange(len(steps)) < fewest}, index=index
     )
 
 
-def _confusion(truth: Codes, typed: Codes, names: Sequence[str]) -> pd.DataFrame:
+def _confusion(
+    truth: Codes, typed: Codes, names: Sequence[str], weights: Vector | None
+) -> pd.DataFrame:
     k = len(names)
-    counts = np.bincount(truth * k + typed, minlength=k * k).reshape(k, k)
+    counts = np.bincount(truth * k + typed, weights=weights, minlength=k * k).reshape(k, k)
     rows, heads = pd.Index(names, name="segment"), pd.Index(names, name="typed")
     return pd.DataFrame(counts, index=rows, columns=heads)
 

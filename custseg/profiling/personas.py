@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from custseg.brief import Brief
 from custseg.errors import check_number
 from custseg.profiling._columns import Column
+from custseg.profiling._estimates import quartiles
 from custseg.profiling._facts import Fact, Teller, count, listing, measured, share, text
-from custseg.profiling._material import Material, gather, traits
+from custseg.profiling._material import Material, gather
+from custseg.profiling._names import traits
 from custseg.profiling._telling import (
     tell_borderline,
     tell_quotes,
@@ -19,7 +22,6 @@ from custseg.profiling._telling import (
     tell_value,
 )
 from custseg.profiling.cards import SegmentCards, finish
-from custseg.stats import wilson
 
 TOPICS = (
     *(
@@ -39,6 +41,7 @@ def personas(
     *,
     variables: Sequence[str] | None = None,
     descriptors: Sequence[str] | None = None,
+    weights: "ArrayLike | str | None" = None,
     value: "str | pd.Series | None" = None,
     comments: "str | pd.Series | None" = None,
     stability: Any = None,
@@ -46,7 +49,6 @@ def personas(
     names: Mapping[str, str] | None = None,
     level: float = 0.95,
     include_ids: bool = False,
-    random_state: int = 0,
 ) -> SegmentCards:
     """Tell every segment as the story of one real customer, and how many are like that.
 
@@ -56,9 +58,9 @@ def personas(
 
     Parameters
     ----------
-    customers, segments, variables, descriptors, level
+    customers, segments, variables, descriptors, weights, level
         As in `profile`.
-    value, comments, stability, brief, include_ids, random_state
+    value, comments, stability, brief, include_ids
         As in `segment_cards`.
     names
         Segment to the name of its persona; others get the one that is suggested from their traits.
@@ -102,14 +104,13 @@ customers 1 to 9.
     how many are like that: region North: 80% of the segment (58% to 92%, 95% interval), 80% of all.
     """
     check_number(level, "level", gt=0, lt=1)
-    check_number(random_state, "random_state", ge=0, integer=True)
     material = gather(
         customers,
         segments,
         variables=variables,
         descriptors=descriptors,
+        weights=weights,
         level=level,
-        random_state=random_state,
         value=value,
         comments=comments,
         stability=stability,
@@ -156,11 +157,13 @@ def _tell_who(
         head = "Customer {customer}: "
         facts["customer"] = text(material.read.frame.index[position])
     size = material.profile.sizes.loc[segment]
+    stand = "who stand for " if material.weighted else ""
     teller.say(segment, "who stands for it", f"{head}{template}.", **facts)
     teller.say(
         segment,
         "who stands for it",
-        "It is the least unlike the {n} customers of the segment, {share} of all who are in one.",
+        f"It is the least unlike the {{n}} customers of the segment, {stand}{{share}} of all who "
+        "are in one.",
         n=count(size["n"]),
         share=share(size["share"]),
     )
@@ -177,8 +180,10 @@ def _tell_alike(
         if column.levels:
             _alike_level(teller, material, segment, column, column.values[position])
             continue
-        own = np.nanquantile(column.values[rows], [0.25, 0.75])
-        every = np.nanquantile(column.values, [0.25, 0.75])
+        known = ~np.isnan(column.values)
+        inside = rows[known[rows]]
+        own = quartiles(column.values[inside], material.weights[inside])
+        every = quartiles(column.values[known], material.weights[known])
         teller.say(
             segment,
             "how many are like that",
@@ -197,19 +202,18 @@ def _alike_level(
 ) -> None:
     """Say how many have the same level."""
     known = ~np.isnan(column.values)
-    own = column.values[material.rows(segment)]
-    own = own[~np.isnan(own)]
-    hits, level = int((own == code).sum()), material.profile.level
-    low, high = wilson(hits, len(own), level=level)
+    rows = material.rows(segment)
+    rows = rows[known[rows]]
+    part, low, high = material.share(rows, column.values[rows] == code)
     teller.say(
         segment,
         "how many are like that",
         "{name} {value}: {share} of the segment ({low} to {high}, {level} interval), {all} of all.",
         name=text(column.name),
         value=text(column.words(code)),
-        share=share(hits / len(own)),
+        share=share(part),
         low=share(low),
         high=share(high),
-        level=share(level),
-        all=share((column.values[known] == code).mean()),
+        level=share(material.profile.level),
+        all=share(np.average(column.values[known] == code, weights=material.weights[known])),
     )

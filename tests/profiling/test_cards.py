@@ -56,14 +56,23 @@ def told(tell=segment_cards, **change):
     return tell(customers, segments, **(options | change))
 
 
+def survey_weights() -> pd.Series:
+    """Whole weights: a customer of weight 3 stands for three of the population."""
+    customers, segments, _ = shoppers()
+    rng = np.random.default_rng(3)
+    drawn = np.where(segments == "Gold", rng.integers(1, 3, 400), rng.integers(1, 5, 400))
+    return pd.Series(drawn, customers.index)
+
+
 @cache
-def as_usual(tell=segment_cards):
-    return told(tell)
+def as_usual(tell=segment_cards, *, weighted=False):
+    return told(tell, weights=survey_weights()) if weighted else told(tell)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("tell", TELLERS)
-def test_every_number_of_every_sentence_is_one_of_its_cells(tell):
-    found = as_usual(tell)
+def test_every_number_of_every_sentence_is_one_of_its_cells(tell, weighted):
+    found = as_usual(tell, weighted=weighted)
     assert len(found.sentences) > 20
     quoted = set()
     for row in found.sentences.itertuples():
@@ -79,9 +88,10 @@ def test_every_number_of_every_sentence_is_one_of_its_cells(tell):
     assert quoted == set(found.cells.index)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("tell", TELLERS)
-def test_every_cell_is_shown_as_its_value(tell):
-    cells = as_usual(tell).cells
+def test_every_cell_is_shown_as_its_value(tell, weighted):
+    cells = as_usual(tell, weighted=weighted).cells
     for cell in cells.itertuples():
         if cell.kind == "share":
             text = cell.shown.strip("<>%")
@@ -129,6 +139,61 @@ def test_cells_hold_what_the_data_say():
     assert "shares 91% of" in row["how firm it is"]
 
 
+def estimates(cells: pd.DataFrame) -> pd.DataFrame:
+    """Leave out counts, intervals, quotes, and what folds of the customers decide."""
+    learned = cells["topic"].isin(["borderline customers", "who is different", "in their words"])
+    quartiles = (cells["topic"] == "how many are like that") & (cells["kind"] == "number")
+    bounds = cells["name"].isin(["low", "high"]) & ~quartiles
+    return cells[~learned & ~bounds & (cells["kind"] != "count")].reset_index(drop=True)
+
+
+@pytest.mark.parametrize("tell", TELLERS)
+def test_weights_say_what_repeating_the_customers_says(tell):
+    customers, segments, comments = shoppers()
+    counts = survey_weights()
+    options = {
+        "variables": ["spend_2024", "orders"],
+        "descriptors": ["region", "card", "age"],
+        "value": "spend_2024",
+    }
+    repeated = customers.loc[customers.index.repeat(counts)]
+    copy = repeated.groupby(level=0).cumcount().astype(str)
+    ids = repeated.index + "-" + copy
+    many = tell(
+        repeated.set_axis(ids),
+        segments.loc[repeated.index].set_axis(ids),
+        comments=comments.reindex(repeated.index).set_axis(ids).dropna(),
+        **options,
+    ).cells
+    one = tell(customers, segments, comments=comments, weights=counts, **options).cells
+    alike = [estimates(cells) for cells in (one, many)]
+    assert len(alike[0]) > 40
+    keys = ["segment", "topic", "name", "kind"]
+    pd.testing.assert_frame_equal(alike[0][keys], alike[1][keys])
+    for mine, theirs in zip(alike[0]["value"], alike[1]["value"], strict=True):
+        assert mine == (theirs if isinstance(theirs, str) else pytest.approx(theirs))
+
+
+def test_weights_change_what_a_card_says_and_how_surely():
+    customers, segments, _ = shoppers()
+    counts = survey_weights()
+    found, row = as_usual(weighted=True), as_usual(weighted=True).to_frame().loc["Gold"]
+    said = found.sentences["sentence"].tolist()
+    gold = segments == "Gold"
+    share = counts[gold].sum() / counts.sum()
+    assert row["n"] == gold.sum()
+    assert row["share"] == pytest.approx(share)
+    assert any(f"{row['n']} customers, who stand for {share:.0%} of all" in words for words in said)
+    profiled = cs.profiling.profile(customers, segments, variables=["spend_2024"], weights=counts)
+    same = profiled.to_frame().set_index("segment").loc["Gold"]
+    assert row[["value", "value_low", "value_high"]].tolist() == pytest.approx(
+        same[["value", "ci_low", "ci_high"]].tolist()
+    )
+    assert any(note.startswith("weighted:") for note in found.notes)
+    alike = told(weights=pd.Series(7.0, customers.index))
+    assert alike.to_markdown() == as_usual().to_markdown()
+
+
 def brute_medoid(customers: pd.DataFrame, rows: np.ndarray) -> int:
     ranks = customers[["spend_2024", "orders", "age"]].rank(pct=True).to_numpy()
     levels = customers[["region", "card"]].to_numpy()
@@ -162,6 +227,83 @@ def test_the_typical_customer_is_the_medoid_and_ids_are_only_there_when_asked_fo
         for name, value in zip(names, values, strict=True):
             own = ordered.loc[expected, name]
             assert value == ({True: "yes", False: "no"}[own] if name == "card" else own)
+
+
+NAMES = [
+    ("low_price", False, '"low price" above average', '"low price" below average'),
+    ("max_spend", False, '"max spend" above average', '"max spend" below average'),
+    ("no_of_returns", False, "many returns", "few returns"),
+    ("no_orders", False, '"no orders" above average', '"no orders" below average'),
+    ("n_orders", False, "many orders", "few orders"),
+    ("n_low_price_items", False, "many low price items", "few low price items"),
+    ("has_children", False, '"has children" above average', '"has children" below average'),
+    ("recency", False, "high recency", "low recency"),
+    ("low_price", True, "more often low price", "less often low price"),
+    ("high_income", True, "more often high income", "less often high income"),
+    ("no_children", True, "more often no children", "less often no children"),
+    ("is_member", True, "more often member", "less often member"),
+    ("has_card", True, "more with card", "fewer with card"),
+    ("greasy", True, "more greasy", "less greasy"),
+]
+
+
+@pytest.mark.parametrize(("column", "yes_no", "above", "below"), NAMES)
+def test_a_suggested_name_does_not_contradict_itself(column, yes_no, above, below):
+    rng = np.random.default_rng(0)
+    high = np.arange(200) < 80
+    values = rng.random(200) < np.where(high, 0.9, 0.1) if yes_no else rng.normal(4.0 * high, 1)
+    customers = pd.DataFrame({column: values})
+    found = segment_cards(customers, np.where(high, "A", "B"), variables=[column])
+    assert found.to_frame()["name"].to_dict() == {"A": above, "B": below}
+    if yes_no:
+        words = customers.astype(object).replace({True: "Yes", False: "No"})
+        found = segment_cards(words, np.where(high, "A", "B"), descriptors=[column])
+        assert found.to_frame()["name"].to_dict() == {"A": above, "B": below}
+
+
+def test_a_suggested_name_tells_a_level_as_it_is():
+    high = np.arange(200) < 80
+    rng = np.random.default_rng(0)
+    income = np.where(rng.random(200) < np.where(high, 0.9, 0.2), "high", "low")
+    levels = pd.Categorical(income, ["low", "high"], ordered=True)
+    names = segment_cards(
+        pd.DataFrame({"income": levels}), np.where(high, "A", "B"), descriptors=["income"]
+    ).to_frame()["name"]
+    assert names.to_dict() == {"A": "more with income high", "B": "more with income low"}
+    codes = pd.DataFrame({"shop": pd.Categorical(np.where(high, 1, rng.integers(1, 4, 200)))})
+    names = segment_cards(codes, np.where(high, "A", "B"), descriptors=["shop"]).to_frame()["name"]
+    assert names["A"] == "more with shop 1"
+    assert names["B"].startswith(("more with shop ", "fewer with shop 1"))
+
+
+def test_a_name_that_is_the_segment_is_told_once():
+    found = told(names={"Gold": "Gold"})
+    assert "Gold, Gold" not in found.summary()
+    for text in (found.to_markdown(), found.to_html()):
+        assert "Gold: Gold" not in text
+        assert "Basic: low spend 2024" in text
+    labels = [label.get_text() for label in found.plot().get_yticklabels()]
+    assert labels == ["Basic: low spend 2024, low orders", "Gold"]
+
+
+def test_what_did_not_make_the_segments_is_told_where_it_stands_out_and_only_there():
+    rng = np.random.default_rng(2)
+    high = np.arange(600) < 300
+    made = [f"v{i}" for i in range(5)]
+    customers = pd.DataFrame(rng.normal(size=(600, 5)) + 3 * high[:, None], columns=made)
+    customers["age"] = rng.normal(40 + 6 * high, 10)
+    customers["town"] = np.tile(["here", "there"], 300)
+    segments = np.where(high, "A", "B")
+    for others, told_apart in ((["age", "town"], True), (["town"], False)):
+        found = segment_cards(customers, segments, variables=made, descriptors=others)
+        said = found.sentences.query("segment == 'A' and topic == 'what sets it apart'")
+        said = said["sentence"].tolist()
+        assert len(said) == 5
+        mean = customers["age"][high].mean()
+        words = f"age: {mean:.1f} on average" if told_apart else "On town, which did not make"
+        assert said[-1].startswith(words)
+    noise = segment_cards(customers, segments, variables=made, descriptors=["town"])
+    assert "it does not stand out" in noise.to_markdown()
 
 
 @pytest.mark.parametrize("tell", TELLERS)
@@ -246,12 +388,13 @@ def test_a_persona_says_how_many_are_like_its_customer():
     found = as_usual(personas)
     topic = "how many are like that"
     own = customers[segments == "Gold"]
-    low, high = np.quantile(own["orders"], [0.25, 0.75])
+    low, high = np.quantile(own["orders"], [0.25, 0.75], method="averaged_inverted_cdf")
     numbers = ("orders", "spend_2024", "age")
     numeric = [name for name in cell(found, "Gold", topic, "name") if name in numbers]
     at = numeric.index("orders")
     lows = found.cells.query("segment == 'Gold' and topic == @topic and name == 'all_low'")
-    assert lows["value"].iloc[at] == np.quantile(customers["orders"], 0.25)
+    quartile = np.quantile(customers["orders"], 0.25, method="averaged_inverted_cdf")
+    assert lows["value"].iloc[at] == quartile
     assert f"orders: the middle half of the segment has {low:g} to {high:g}" in found.to_markdown()
     region = cell(found, "Gold", "who stands for it", "n")
     assert region == [len(own)]
@@ -276,13 +419,15 @@ def test_the_order_of_the_rows_does_not_matter(tell):
     pd.testing.assert_frame_equal(one.cells, two.cells)
 
 
-def test_the_interval_of_a_share_of_value_is_as_wide_as_resampling_says():
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_interval_of_a_share_of_value_is_as_wide_as_resampling_says(weighted):
     rng = np.random.default_rng(1)
     values, inside = rng.gamma(1, 100, 800), rng.random(800) < 0.3
-    part, low, high = ratio_interval(values, inside, level=0.95)
-    assert part == pytest.approx(values[inside].sum() / values.sum())
+    w = rng.gamma(2, 1, 800) if weighted else np.ones(800)
+    part, low, high = ratio_interval(values, inside, w, level=0.95)
+    assert part == pytest.approx((w * values)[inside].sum() / (w @ values))
     draws = rng.integers(800, size=(4000, 800))
-    shares = (values * inside)[draws].sum(axis=1) / values[draws].sum(axis=1)
+    shares = (w * values * inside)[draws].sum(axis=1) / (w * values)[draws].sum(axis=1)
     assert (high - low) / 2 == pytest.approx(1.96 * shares.std(), rel=0.05)
 
 
@@ -356,7 +501,9 @@ def test_the_brief_is_read():
         ({"brief": "sell"}, cs.errors.ParameterError, ["custseg.Brief"]),
         ({"names": {"Silver": "x"}}, cs.errors.ParameterError, ["'Silver'", "'Gold'"]),
         ({"level": 95}, cs.errors.ParameterError, ["level is 95"]),
-        ({"random_state": -1}, cs.errors.ParameterError, ["random_state"]),
+        ({"weights": "weigt"}, cs.errors.ColumnError, ["'weigt'"]),
+        ({"weights": [1.0, 2.0]}, cs.errors.DataError, ["weights has the shape (2,)"]),
+        ({"weights": [0.0] + [1.0] * 399}, cs.errors.DataError, ["not above 0", "1 customer"]),
     ],
 )
 @pytest.mark.parametrize("tell", TELLERS)

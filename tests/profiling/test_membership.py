@@ -12,9 +12,16 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 import custseg as cs
 from custseg.profiling import _discriminant, _placement, describe_membership
 from custseg.profiling._columns import read_columns
-from custseg.profiling._discriminant import Answers, between, learn_discriminant, quantile_cuts
+from custseg.profiling._discriminant import (
+    Answers,
+    between,
+    learn_discriminant,
+    quantile_cuts,
+    telling_cuts,
+)
 from custseg.profiling._logistic import learn_points
 from custseg.profiling._placement import mean_dissimilarity, positions
+from custseg.profiling._rules import grow_tree, rule_list
 
 mpl.use("Agg")
 
@@ -83,10 +90,103 @@ def test_rules_do_among_the_customers_held_out_what_the_table_says(seed):
             assert row["n"] == own.sum()
             assert row["precision"] == pytest.approx(hits.sum() / own.sum())
             assert row["coverage"] == pytest.approx(hits.sum() / (truth == row["segment"]).sum())
-            low, high = cs.stats.wilson(hits.sum(), own.sum())
-            assert (row["ci_low"], row["ci_high"]) == (low, high)
+            bounds = cs.stats.wilson(hits.sum(), own.sum())
+            assert (row["ci_low"], row["ci_high"]) == pytest.approx(bounds, rel=1e-12)
         assert caught.all()
         assert found.accuracy.loc[f"rule {kind}", "accuracy"] == pytest.approx(right / len(new))
+
+
+def test_weights_judge_as_repeating_the_customers_held_out_does():
+    customers, segments = shoppers()
+    counts = pd.Series(np.random.default_rng(1).integers(1, 5, 900), customers.index)
+    found = describe_membership(customers, segments, weights=counts)
+    held_out = found.customers["held_out"].to_numpy(dtype=bool)
+    new = customers[held_out].loc[lambda own: own.index.repeat(counts[own.index])]
+    truth = segments.loc[new.index].to_numpy()
+    placed = found.typing_tool.assign(customers[held_out]).loc[new.index, "segment"].astype(str)
+    right = (placed == truth).mean()
+    assert found.accuracy.loc["typing tool", "accuracy"] == pytest.approx(right)
+    assert found.accuracy.loc["typing tool", "n"] == held_out.sum()
+    shares = found.confusion.to_numpy() / found.confusion.to_numpy().sum()
+    assert np.trace(shares) == pytest.approx(right)
+    want = pd.crosstab(truth, placed.to_numpy(), normalize=True)
+    np.testing.assert_allclose(shares, want)
+    for kind, rules in found.to_frame().groupby("kind", sort=False):
+        caught, hits = np.zeros(len(new), dtype=bool), 0
+        for row in rules.to_dict("records"):
+            own = evaluate(row["rule"], new) & ~caught
+            caught |= own
+            good = own & (truth == row["segment"])
+            hits += good.sum()
+            assert row["precision"] == pytest.approx(good.sum() / own.sum())
+            assert row["coverage"] == pytest.approx(good.sum() / (truth == row["segment"]).sum())
+        assert found.accuracy.loc[f"rule {kind}", "accuracy"] == pytest.approx(hits / len(new))
+    everybody = found.customers.loc[customers.index.repeat(counts)]
+    share = found.borderline().groupby("segment", observed=True)["share"].sum()
+    between = everybody["borderline"].astype(float).groupby(everybody["segment"], observed=True)
+    pd.testing.assert_series_equal(share, between.mean()[lambda x: x > 0], check_names=False)
+    assert any(note.startswith("weighted:") for note in found.notes)
+    assert f"({everybody['borderline'].mean():.1%}) are borderline" in found.summary()
+
+
+def test_weights_widen_intervals_and_equal_ones_change_nothing():
+    customers, segments = shoppers()
+    counts = np.random.default_rng(1).gamma(1, 1, 900) + 0.05
+    found = describe_membership(customers, segments, weights=counts)
+    held_out = found.customers["held_out"].to_numpy(dtype=bool)
+    w = counts[held_out] / counts[held_out].sum()
+    placed = found.typing_tool.assign(customers[held_out])["segment"].astype(str)
+    right = (placed == segments[held_out]).to_numpy()
+    share = w @ right
+    size = share * (1 - share) / (w**2 @ (right - share) ** 2)
+    row = found.accuracy.loc["typing tool"]
+    bounds = cs.stats.wilson(share * size, size)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(bounds)
+    plain = describe_membership(customers, segments, weights=np.full(900, 3.0))
+    alone = describe_membership(customers, segments)
+    pd.testing.assert_frame_equal(plain.accuracy, alone.accuracy)
+    pd.testing.assert_frame_equal(plain.to_frame(), alone.to_frame())
+
+
+def test_weights_learn_as_repeating_the_customers_does():
+    rng = np.random.default_rng(9)
+    n, k = 400, 3
+    counts = rng.integers(1, 4, n)
+    times = np.repeat(np.arange(n), counts)
+    segments = rng.integers(k, size=n)
+    orders = np.where(segments == 0, rng.integers(6, 12, n), rng.integers(1, 9, n)).astype(float)
+    web = np.where(segments == 1, rng.random(n) < 0.8, rng.random(n) < 0.2).astype(float)
+    one = read_columns(pd.DataFrame({"orders": orders, "web": web}), ["orders", "web"])
+    many = [column._replace(values=column.values[times]) for column in one]
+    w, ones = counts.astype(float), np.ones(len(times))
+    assert telling_cuts(orders, segments, w).tolist() == (
+        telling_cuts(orders[times], segments[times], ones).tolist()
+    )
+    trees = [
+        grow_tree(columns, own, part, max_depth=2, seed=0)
+        for columns, own, part in ((one, segments, w), (many, segments[times], ones))
+    ]
+    assert trees[0] == trees[1]
+    lists = [
+        rule_list(columns, own, part, k, max_conditions=2, max_rules=4)
+        for columns, own, part in ((one, segments, w), (many, segments[times], ones))
+    ]
+    assert lists[0] == lists[1]
+    codes = np.column_stack([np.minimum(orders // 5, 3), web]).astype(int)
+    answers = Answers(codes, [4, 2], w), Answers(codes[times], [4, 2], ones)
+    np.testing.assert_allclose(answers[0].centre, answers[1].centre)
+    sums = [
+        own.sums(np.arange(len(own.codes)), labels, k)
+        for own, labels in zip(answers, (segments, segments[times]), strict=True)
+    ]
+    for mine, theirs in zip(*sums, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-9)
+    points = [
+        learn_points(own, labels, np.arange(len(own.codes)), [0, 1])
+        for own, labels in zip(answers, (segments, segments[times]), strict=True)
+    ]
+    np.testing.assert_allclose(points[0].points, points[1].points, atol=2e-3)
+    np.testing.assert_allclose(points[0].start, points[1].start, atol=2e-3)
 
 
 def test_what_was_planted_is_found_and_nothing_else_is_asked():
@@ -177,7 +277,7 @@ def test_points_are_where_the_penalised_likelihood_is_flat():
     n, k = 500, 3
     segments = rng.integers(k, size=n)
     codes = np.column_stack([rng.integers(3, size=n), np.where(segments == 0, 0, 1)])
-    answers = Answers(codes, [3, 2])
+    answers = Answers(codes, [3, 2], np.ones(n))
     rule = learn_points(answers, segments, np.arange(n), [0, 1])
     X, one = answers.matrix(np.arange(n), [0, 1]), np.eye(k)[segments]
 
@@ -196,7 +296,7 @@ def test_the_order_of_questions_uses_fishers_discriminant(monkeypatch):
     segments = rng.integers(k, size=n)
     codes = np.column_stack([rng.integers(4, size=n), (rng.random(n) < 0.2 + 0.3 * segments) * 1])
     codes[:, 0] = np.where(segments == 1, np.minimum(codes[:, 0], 2), codes[:, 0])
-    answers = Answers(codes, [4, 2])
+    answers = Answers(codes, [4, 2], np.ones(n))
     rule = learn_discriminant(answers.sums(np.arange(n), segments, k), answers.columns([0, 1]))
     scores = answers.matrix(np.arange(n), [0, 1]) @ rule.points + rule.start
 
@@ -301,6 +401,7 @@ def test_a_sample_is_learned_from_where_there_are_many_and_no_segment_is_lost(mo
         ({"max_questions": 1.5}, cs.errors.ParameterError, ["whole number"]),
         ({"holdout": 0}, cs.errors.ParameterError, ["holdout is 0"]),
         ({"level": 95}, cs.errors.ParameterError, ["level is 95"]),
+        ({"weights": [-1.0] * 100}, cs.errors.DataError, ["100 customers", "not above 0"]),
     ],
 )
 def test_wrong_parameters_say_what_to_do(change, error, words):
@@ -329,7 +430,8 @@ def test_wrong_data_say_what_to_do():
         tool.assign(pd.DataFrame({"orders": ["many"]}))
 
 
-def test_a_mean_dissimilarity_equals_a_double_loop():
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_mean_dissimilarity_equals_a_double_loop(weighted):
     rng = np.random.default_rng(6)
     n = 40
     customers = pd.DataFrame(
@@ -340,22 +442,29 @@ def test_a_mean_dissimilarity_equals_a_double_loop():
         }
     )
     customers.loc[[3, 7], "spend"] = np.nan
-    spaces = positions(read_columns(customers, list(customers)))
+    counts = rng.integers(1, 4, n) if weighted else np.ones(n, dtype=int)
+    spaces = positions(read_columns(customers, list(customers)), counts.astype(float))
     rows = np.flatnonzero(rng.random(n) < 0.7)
-    ranks = [customers["spend"].rank(pct=True), customers["band"].cat.codes.rank(pct=True)]
+    repeated = customers.iloc[np.repeat(np.arange(n), counts)]
+    ranks = [repeated["spend"].rank(pct=True), repeated["band"].cat.codes.rank(pct=True)]
+    ranks = [column[~column.index.duplicated()] for column in ranks]
     total = np.zeros(len(rows))
     for column in (*ranks, customers["region"]):
         own = column.iloc[rows].tolist()
         means = []
+        others = np.repeat(own, counts[rows]).tolist()
+        others = [y for y in others if y == y and y != "nan"]
         for x in own:
             if x != x:
                 means.append(np.nan)
                 continue
-            gaps = [(x != y) if isinstance(x, str) else abs(x - y) for y in own if y == y]
+            gaps = [(x != y) if isinstance(x, str) else abs(x - y) for y in others]
             means.append(np.mean(gaps))
         means = np.array(means)
-        total += np.where(np.isnan(means), np.nanmean(means), means)
-    np.testing.assert_allclose(mean_dissimilarity(spaces, rows), total / 3, rtol=1e-12)
+        average = np.nanmean(np.repeat(means, counts[rows]))
+        total += np.where(np.isnan(means), average, means)
+    found = mean_dissimilarity(spaces, rows, counts.astype(float))
+    np.testing.assert_allclose(found, total / 3, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("low", "high"), [(1.0, 2.0), (0.30000001, 0.30000002), (-5.0, -4.5)])
