@@ -7,6 +7,8 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
+from custseg.plots.labels import column_width, title_columns
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -45,10 +47,10 @@ def profile_bars(profile: "Profile", *, ax: "Axes | None" = None) -> "Axes":
     made = (overall["role"] == "segmentation").to_numpy()
     rows = np.arange(len(overall)) + np.where(made | ~made.any(), 0, 0.6)
     if ax is None:
-        width = 2.2 + max(4.8, 1.15 * len(sizes))
+        width = 2.2 + max(4.8, column_width(sizes.index, 1.15) * len(sizes))
         _, ax = plt.subplots(figsize=(width, max(2.2, 1.3 + 0.3 * rows[-1])), layout="constrained")
     above, below = sns.color_palette("colorblind")[:2]
-    for column, (name, size) in enumerate(sizes.iterrows()):
+    for column in range(len(sizes)):
         zero = 2 * half * column
         bar, reach = bars[column], np.clip([low[column], high[column]], -0.97 * half, 0.97 * half)
         ax.barh(rows, bar, left=zero, height=0.7, color=[above if x > 0 else below for x in bar])
@@ -56,8 +58,6 @@ def profile_bars(profile: "Profile", *, ax: "Axes | None" = None) -> "Axes":
         ax.axvline(zero, color="0.25", linewidth=0.8)
         if column:
             ax.axvline(zero - half, color="0.85", linewidth=0.8)
-        title = f"{name}\n{size['share']:.0%}"
-        ax.text(zero, 1.01, title, transform=ax.get_xaxis_transform(), ha="center", va="bottom")
     _label(ax, profile, rows, edge, half)
     return ax
 
@@ -75,6 +75,8 @@ def _label(ax: "Axes", profile: "Profile", rows: np.ndarray, edge: float, half: 
     ax.set_xlim(-half, (2 * columns - 1) * half)
     ax.set_ylim(rows[-1] + 0.6, -0.6)
     ax.set_xlabel("difference from the average customer, in standard deviations")
+    sns.despine(ax=ax, left=True)
+    title_columns(ax, profile.sizes["share"], 2 * half * np.arange(columns), 2 * half)
     made = int((overall["role"] == "segmentation").sum())
     if 0 < made < len(overall):
         ax.axhline((rows[made - 1] + rows[made]) / 2, color="0.5", linewidth=0.8, linestyle=":")
@@ -90,4 +92,3 @@ def _label(ax: "Axes", profile: "Profile", rows: np.ndarray, edge: float, half: 
                 fontsize="small",
                 color="0.35",
             )
-    sns.despine(ax=ax, left=True)

@@ -1,11 +1,14 @@
 """Pictures of cards and of lists of people to interview."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
 import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from custseg.plots.labels import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +32,7 @@ def shares(cards: "SegmentCards", *, ax: "Axes | None" = None) -> "Axes":
         The axes.
     """
     table = cards.to_frame()
+    heads = [fill(plain(head), 34) for head in cards.heads().values()]
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 1.4 + 0.55 * len(table)), layout="constrained")
     rows = np.arange(len(table))
@@ -42,7 +46,7 @@ def shares(cards: "SegmentCards", *, ax: "Axes | None" = None) -> "Axes":
             at, table[f"{name}_low"], table[f"{name}_high"], color=colours[place], linewidth=2
         )
         ax.plot(table[name], at, "oD"[place], color=colours[place], markersize=6, label=label)
-    ax.set_yticks(rows, [head.replace("$", r"\$") for head in cards.heads().values()])
+    ax.set_yticks(rows, heads)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

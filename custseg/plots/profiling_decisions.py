@@ -6,6 +6,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib import pyplot as plt
 
+from custseg.plots.labels import column_width, fold
 from custseg.results import format_number
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def cross_classification(cross: "CrossClassification", *, ax: "Axes | None" = No
     """
     table, joint = cross.table, cross.joint
     if ax is None:
-        _, ax = plt.subplots(figsize=(max(5.0, 1.2 * len(table) + 2), 4.6), layout="constrained")
+        width = max(5.0, column_width(table.index, 1.2) * len(table) + 2)
+        _, ax = plt.subplots(figsize=(width, 4.6), layout="constrained")
     counts = table.to_numpy(dtype=float)
     widths = counts.sum(axis=1) / counts.sum()
     heights = counts / counts.sum(axis=1, keepdims=True)
@@ -55,10 +57,6 @@ def cross_classification(cross: "CrossClassification", *, ax: "Axes | None" = No
                 middle = (left + widths[column] / 2, bottom + height / 2)
                 ax.text(*middle, f"{height:.0%}", ha="center", va="center", fontsize="small")
             bottom += height
-    ax.set_xticks(
-        lefts + widths / 2,
-        [f"{name}\n{width:.0%}" for name, width in zip(table.index, widths, strict=True)],
-    )
     last = heights[-1]
     ends = np.concatenate([[0.0], np.cumsum(last)])
     ax.set_yticks((ends[1:] + ends[:-1]) / 2, [str(name) for name in table.columns])
@@ -76,6 +74,8 @@ def cross_classification(cross: "CrossClassification", *, ax: "Axes | None" = No
     ax.tick_params(length=0)
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
+    heads = [f"{name}\n{width:.0%}" for name, width in zip(table.index, widths, strict=True)]
+    ax.set_xticks(lefts + widths / 2, fold(ax, heads, widths + gap))
     return ax
 
 

@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Ellipse
 
 from custseg.errors import ParameterError, check_option
+from custseg.plots.labels import column_width, fold, title_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,8 @@ def _panels(found: "Markers", ax: "Axes | None") -> "Axes":
     gap = 1.15 * (high - low)
     rows = np.arange(len(wide))
     if ax is None:
-        size = (2.2 + max(4.8, 1.2 * wide.shape[1]), max(2.2, 1.3 + 0.3 * len(rows)))
+        width = 2.2 + max(4.8, column_width(wide.columns, 1.2) * wide.shape[1])
+        size = (width, max(2.2, 1.3 + 0.3 * len(rows)))
         _, ax = plt.subplots(figsize=size, layout="constrained")
     colour = sns.color_palette("colorblind")[0]
     for place, segment in enumerate(wide.columns):
@@ -69,10 +71,6 @@ def _panels(found: "Markers", ax: "Axes | None") -> "Axes":
             ax.hlines(rows, zero, zero + overall, color="0.25", linewidth=0.9)
             ax.plot(zero + overall, rows, "o", color="0.25", markersize=3)
         ax.axvline(zero, color="0.25", linewidth=0.8)
-        title = f"{segment}\n{found.sizes.loc[segment, 'share']:.0%}"
-        middle = zero + (low + high) / 2
-        place_of = ax.get_xaxis_transform()
-        ax.text(middle, 1.01, title, transform=place_of, ha="center", va="bottom")
     steps = [0.0, 0.5, 1.0] if found.shares else _steps(low, high)
     steps = [step for step in steps if low <= step <= high]
     places = [gap * place + step for place in range(wide.shape[1]) for step in steps]
@@ -88,6 +86,8 @@ def _panels(found: "Markers", ax: "Axes | None") -> "Axes":
         else f"{DEVIATIONS}\n(coloured: markers)"
     )
     sns.despine(ax=ax, left=True)
+    middles = gap * np.arange(wide.shape[1]) + (low + high) / 2
+    title_columns(ax, found.sizes.loc[wide.columns, "share"], middles, gap)
     return ax
 
 
@@ -119,7 +119,8 @@ def _snake(found: "Markers", ax: "Axes | None") -> "Axes":
 def _heat(found: "Markers", ax: "Axes | None") -> "Axes":
     wide, marked = found.wide(), found.wide("marker").astype(bool)
     if ax is None:
-        size = (2.6 + 0.9 * wide.shape[1], max(2.2, 1 + 0.35 * len(wide)))
+        width = 2.6 + column_width(wide.columns, 0.9) * wide.shape[1]
+        size = (width, max(3.4, 1.2 + 0.35 * len(wide)))
         _, ax = plt.subplots(figsize=size, layout="constrained")
     edge = max(float(np.nanmax(np.abs(wide.to_numpy()), initial=0.5)), 0.5)
     words = wide.round(1).map(lambda x: f"{x + 0.0:+.1f}") + marked.map({True: " *", False: ""}.get)
@@ -135,9 +136,10 @@ def _heat(found: "Markers", ax: "Axes | None") -> "Axes":
         annot_kws={"fontsize": "small"},
         cbar_kws={"label": DEVIATIONS},
     )
-    ax.set(xlabel="", ylabel="")
+    ax.set(xlabel="", ylabel="", xticks=[])
     ax.tick_params(length=0)
     ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
+    ax.set_xticks(np.arange(wide.shape[1]) + 0.5, fold(ax, wide.columns, 1), rotation=0)
     return ax
 
 

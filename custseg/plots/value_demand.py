@@ -7,7 +7,8 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 
 from custseg.errors import check_number, check_option
-from custseg.plots.value_segments import plain, short
+from custseg.plots.labels import plain
+from custseg.plots.value_segments import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 
 from custseg.errors import ParameterError, check_option
+from custseg.plots.labels import plain, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -280,9 +281,10 @@ def importance_performance(
     ax.hlines(rows["share"], rows["performance_low"], rows["performance_high"], color="0.7")
     ax.vlines(rows["performance"], rows["share_low"], rows["share_high"], color="0.7")
     ax.plot(rows["performance"], rows["share"], "o", color=colour)
-    for row in rows.itertuples():
-        place = (row.performance, row.share)
-        ax.annotate(plain(row.driver), place, xytext=(5, 5), textcoords="offset points")
+    labels = [
+        ax.annotate(plain(name), (x, y), (5, 5), textcoords="offset points", fontsize="small")
+        for name, x, y in rows[["driver", "performance", "share"]].itertuples(index=False)
+    ]
     ax.axvline(rows["performance"].mean(), color="0.35", linewidth=1, zorder=0)
     ax.axhline(1 / len(rows), color="0.35", linewidth=1, zorder=0)
     ax.margins(0.12)
@@ -292,7 +294,7 @@ def importance_performance(
         "low priority": (0.01, 0.01),
         "possible overkill": (0.99, 0.01),
     }
-    for words, (x, y) in corners.items():
+    advice = [
         ax.text(
             *(x, y, words),
             transform=ax.transAxes,
@@ -302,12 +304,15 @@ def importance_performance(
             ha="left" if x < 0.5 else "right",
             va="bottom" if y < 0.5 else "top",
         )
+        for words, (x, y) in corners.items()
+    ]
     ax.yaxis.set_major_formatter("{x:.0%}")
     ax.set_xlabel("performance (mean answer)")
     ax.set_ylabel(f"importance (share of the R² of {plain(result.outcome)})")
     ax.set_title(f"{plain(segment)}: n = {result.fit.loc[segment, 'n']:,}, R² = "
                  f"{result.fit.loc[segment, 'r2']:.2f}")  # fmt: skip
     sns.despine(ax=ax)
+    spread(ax, labels, advice)
     return ax
 
 
@@ -410,11 +415,6 @@ def _figure(width: float, height: float) -> "Axes":
 
 def _palette(n: int) -> list[Any]:
     return list(sns.color_palette("colorblind", n))
-
-
-def plain(name: object) -> str:
-    """Write a name as it is: two dollar signs would make what is between them a formula."""
-    return str(name).replace("$", r"\$")
 
 
 def short(value: float) -> str:

@@ -1,5 +1,7 @@
 """Pictures show the numbers of their tables, and nothing else."""
 
+from itertools import pairwise
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -247,6 +249,46 @@ def test_the_mosaic_is_as_wide_and_high_as_the_table():
     repr(found)
     assert ax.get_xlabel() == "tier"
     assert found.table.index.name == "tier"
+
+
+LONG = [
+    *("Convenience seekers who pay online", "Bargain hunters in the store", "Loyal $1 to $2"),
+    *("Occasional gift buyers at Christmas", "New", "Advice first, price second", "Sleeping"),
+]
+
+
+def drawn(texts) -> list:
+    """Return what is written and the boxes that it takes on the page."""
+    return [
+        (text.get_text(), text.get_window_extent())
+        for text in texts
+        if text.get_text() and text.get_visible()
+    ]
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_long_names_of_many_segments_do_not_lie_on_each_other(given):
+    rng = np.random.default_rng(3)
+    codes = rng.choice(7, 900)
+    customers = pd.DataFrame(rng.normal(size=(900, 3)) + codes[:, None], columns=list("abc"))
+    customers["town"] = rng.choice(["here", "there"], 900)
+    segments = pd.Series(pd.Categorical.from_codes(codes, LONG, ordered=True), name="segment")
+    found = profile(customers, segments, variables=list("abc"), descriptors=["town"])
+    marked, crossed = markers(found), cross_classify(segments, customers["town"])
+    for draw in (found.plot, marked.plot, lambda ax: marked.plot(kind="heat", ax=ax), crossed.plot):
+        ax = plt.subplots(figsize=(8, 4), layout="constrained")[1] if given else None
+        ax = draw(ax=ax)
+        ax.figure.draw_without_rendering()
+        heads = drawn([*ax.texts, *ax.get_xticklabels()])
+        heads = [(text, box) for text, box in heads if any(c.isalpha() for c in text)]
+        heads = [(text, box) for text, box in heads if text not in ("segmentation", "descriptors")]
+        joined = [text.replace("\n", "").replace(" ", "") for text, _ in heads]
+        for name in LONG:
+            plain = name.replace(" ", "").replace("$", "\\$")
+            assert sum(text.startswith(plain) for text in joined) == 1
+        boxes = sorted((box for _, box in heads), key=lambda box: box.x0)
+        assert all(one.x1 <= two.x0 for one, two in pairwise(boxes))
+        plt.close(ax.figure)
 
 
 def test_confusion_and_questions_show_their_tables():

@@ -1,8 +1,11 @@
 """Every picture shows the numbers of its result."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 import custseg as cs
 from custseg import value
@@ -101,6 +104,27 @@ def test_drivers_and_needs_are_where_they_belong(answers):
     ax = needs.plot()
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names[0].startswith(needs.to_frame().sort_values("gap")["need"].iloc[-1])
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_labels_of_drivers_lie_on_nothing_else(given):
+    own = np.random.default_rng(5)
+    names = [f"the item of number {i}" for i in range(12)]
+    table = pd.DataFrame(5 + own.normal(size=(300, 12)), columns=names)
+    table["nps"] = table[names[0]] + own.normal(size=300)
+    found = value.key_drivers(table, "nps", names, n_boot=50)
+    ax = plt.subplots(figsize=(6, 4.5), layout="constrained")[1] if given else None
+    ax = found.plot(ax=ax)
+    ax.figure.draw_without_rendering()
+    texts = [text for text in ax.texts if text.get_text()]
+    assert {text.get_text() for text in texts} >= {*names, "keep it up"}
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(one.overlaps(two) for one, two in combinations(boxes, 2))
+    rows = found.to_frame()
+    points = ax.transData.transform(rows[["performance", "share"]])
+    assert not any(box.contains(*point) for box in boxes for point in points)
+    frame = ax.get_window_extent()
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
 
 
 def test_changes_feedback_and_complaints_show_their_numbers(answers):
