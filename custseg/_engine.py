@@ -31,7 +31,7 @@ _READERS: dict[str, Callable[[str], duckdb.DuckDBPyRelation]] = {
 }
 
 
-def to_lazy(data: Any) -> nw.LazyFrame:
+def to_lazy(data: Any, *, in_polars: bool = False) -> nw.LazyFrame:
     """Return any kind of table as a lazy Narwhals frame.
 
     Parameters
@@ -42,6 +42,8 @@ def to_lazy(data: Any) -> nw.LazyFrame:
         has a name. Times with a zone become the wall time of that zone;
         in DuckDB relations and files, which keep instants only, the wall time in UTC. PySpark and
         Ibis tables are left to the zone of their session.
+    in_polars
+        Leave a Polars frame to Polars, whose sums need no copy of its text, and not to DuckDB.
 
     Returns
     -------
@@ -89,7 +91,10 @@ def to_lazy(data: Any) -> nw.LazyFrame:
         frame = frame.collect()
     if frame.implementation.is_spark_like():
         _refuse_paths(frame.collect_schema().names())
-    return _without_nan(frame if isinstance(frame, nw.LazyFrame) else _from_local(frame))
+    if isinstance(frame, nw.DataFrame):
+        stays = in_polars and frame.implementation.is_polars()
+        frame = _without_zones(frame).lazy() if stays else _from_local(frame)
+    return _without_nan(frame)
 
 
 def collect(lazy: nw.LazyFrame) -> "pd.DataFrame":
@@ -114,6 +119,12 @@ def collect(lazy: nw.LazyFrame) -> "pd.DataFrame":
     """
     if lazy.implementation.is_spark_like():  # its road to pandas fetches row by row
         return lazy.collect(backend="pyarrow").to_pandas()
+    if lazy.implementation.is_polars():
+        rows = lazy.collect(backend="polars", engine="streaming")
+        # its order is that of the rows
+        names = [name for name, kind in rows.schema.items() if kind == nw.Categorical]
+        rows = rows.with_columns(nw.col(*names).cast(nw.String)) if names else rows
+        return rows.to_native().to_pandas(integer_object_nulls=True)
     return lazy.collect(backend="pandas").to_native()
 
 
@@ -352,16 +363,9 @@ def _from_local(frame: nw.DataFrame) -> nw.LazyFrame:
         native = frame.to_native()
         if native.index.name not in (None, *native.columns):
             native = native.reset_index()
-        native = _forward(_without_zones(native))
+        native = _forward(_without_zones_in_pandas(native))
         return nw.from_native(duckdb.from_df(native.rename(columns=str)))
-    zoned = [
-        name
-        for name, dtype in frame.schema.items()
-        if isinstance(dtype, nw.Datetime) and dtype.time_zone
-    ]
-    if zoned:
-        frame = frame.with_columns(nw.col(*zoned).dt.replace_time_zone(None))
-    return nw.from_native(duckdb.from_arrow(frame.to_arrow()))
+    return nw.from_native(duckdb.from_arrow(_without_zones(frame).to_arrow()))
 
 
 def _refuse_paths(names: Sequence[str]) -> None:
@@ -377,13 +381,24 @@ def _refuse_paths(names: Sequence[str]) -> None:
 
 def _without_nan(frame: nw.LazyFrame) -> nw.LazyFrame:
     floats = [name for name, kind in frame.collect_schema().items() if kind.is_float()]
+    if floats and frame.implementation.is_polars():
+        return frame.with_columns(nw.col(*floats).fill_nan(None))
     # DuckDB takes is_nan() for never true in a Parquet file whose statistics leave NaN out.
     known = {name: nw.col(name).is_finite() | (nw.col(name).abs() == math.inf) for name in floats}
     values = [nw.when(mark).then(nw.col(name)).alias(name) for name, mark in known.items()]
     return frame.with_columns(*values) if values else frame
 
 
-def _without_zones(frame: "pd.DataFrame") -> "pd.DataFrame":
+def _without_zones(frame: nw.DataFrame) -> nw.DataFrame:
+    zoned = [
+        name
+        for name, dtype in frame.schema.items()
+        if isinstance(dtype, nw.Datetime) and dtype.time_zone
+    ]
+    return frame.with_columns(nw.col(*zoned).dt.replace_time_zone(None)) if zoned else frame
+
+
+def _without_zones_in_pandas(frame: "pd.DataFrame") -> "pd.DataFrame":
     local = {
         name: values.dt.tz_localize(None)
         for name, values in frame.select_dtypes("datetimetz").items()

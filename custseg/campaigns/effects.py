@@ -151,7 +151,10 @@ class CampaignTest:
             a metric, a proportion that is not 0/1, a customer with several rows, an arm without a
             planned share.
         """
-        source = data.frame if isinstance(data, Experiment) else to_lazy(data)
+        # a join of ids of other types than those of the segments is left to DuckDB
+        in_polars = not isinstance(self.segments, pd.Series)
+        experiment = isinstance(data, Experiment)
+        source = data.frame if experiment else to_lazy(data, in_polars=in_polars)
         customer_id = self.customer_id
         if isinstance(data, Experiment) and customer_id is None:
             customer_id = data.customer_id

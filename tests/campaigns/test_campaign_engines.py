@@ -199,3 +199,39 @@ def test_first_rows_unlike_the_rest_cost_a_second_reading_and_no_digits(sent, re
         assert row["effect"] == pytest.approx(effect, abs=3e-7)  # the means have ten digits
         assert row["se"] == pytest.approx(se, rel=1e-7)
     assert reads == [1_000, 12, 12]
+
+
+@pytest.mark.parametrize("kind", ["Categorical", "Enum", "integers", "truth values", "dates"])
+def test_polars_sums_what_duckdb_sums(sent, kind):
+    """A Polars frame stays in Polars; the same rows from pandas or Arrow go to DuckDB."""
+    pl = pytest.importorskip("polars")
+    start = pd.Timestamp("2026-03-27 22:00", tz="Europe/Berlin")
+    entered = start + pd.to_timedelta(np.arange(len(sent)) % 200, unit="h")
+    frame = pl.from_pandas(sent.assign(entered=entered)).sort("region", descending=True)
+    regions = pl.Enum(["west", "south", "north"])
+    arm, region = {
+        "Categorical": (pl.col("mail").cast(pl.Categorical), pl.col("region").cast(pl.Categorical)),
+        "Enum": (pl.col("mail").cast(pl.Enum(["voucher", "none", "offer"])), regions),
+        "integers": (pl.col("mail").str.len_chars(), pl.col("region").str.len_chars()),
+        "truth values": (pl.col("mail") != "offer", pl.col("region") == "north"),
+        "dates": (pl.col("mail"), pl.col("entered").dt.date()),
+    }[kind]
+    region = pl.col("region").cast(region) if region is regions else region
+    frame = frame.with_columns(arm.alias("mail"), region.alias("region"))
+    control = {"integers": 4, "truth values": True}.get(kind, "none")
+    test = cs.CampaignTest(
+        arm="mail",
+        control=control,
+        metrics={
+            "spend": cs.Mean("spend", covariate="history", winsorize=0.95),
+            "visit": cs.Proportion("visit"),
+            "median": cs.Quantile("spend", 0.5),
+        },
+        segments="region",
+        customer_id="customer",
+        checks=cs.campaigns.Checks(balance=["history"], entered="entered"),
+    )
+    other = frame.to_pandas() if kind == "Enum" else frame.to_arrow()
+    stays, moved = test.analyze(frame), test.analyze(other)
+    same_numbers(stays, moved)
+    pd.testing.assert_frame_equal(stays.checks, moved.checks, rtol=1e-7, atol=1e-12)
