@@ -52,17 +52,25 @@ class FeedbackThemes(Result):
         return self._table.copy()
 
     def summary(self) -> str:
-        """Return the themes that a segment speaks of more than the others."""
+        """Return the most frequent themes, and who speaks of which more or less than the others.
+
+        Differences are told where `p_holm` is below 1 minus the level, the largest first.
+        """
         rows = self._table
-        clear = rows[(rows["p_holm"] < 1 - self.level) & (rows["difference"] > 0)]
         every = rows[rows["segment"] == ALL].sort_values("rate", ascending=False, kind="stable")
         said = [f"{row.theme} {row.rate:.0%}" for row in every.head(3).itertuples()]
-        parts = [
-            f"{row.segment} on {row.theme} ({row.rate:.0%})"
-            for row in clear.sort_values("difference", ascending=False).itertuples()
-        ]
-        more = f" More than the others: {', '.join(parts)}." if parts else ""
-        return f"Most comments are about {', '.join(said)}.{more}"
+        told = [f"Most comments are about {', '.join(said)}."]
+        clear = rows[rows["p_holm"] < 1 - self.level]
+        clear = clear.sort_values("difference", key=abs, ascending=False, kind="stable")
+        for more, words in ((True, "More"), (False, "Less")):
+            parts = [
+                f"{row.segment} on {row.theme} ({row.rate:.0%})"
+                for row in clear[(clear["difference"] > 0) == more].itertuples()
+            ]
+            told += [f"{words} than the others: {', '.join(parts)}."] * bool(parts)
+        if clear.empty and rows["p_holm"].notna().any():
+            told.append("No segment clearly differs from the others on any theme.")
+        return " ".join(told)
 
     def _shown(self) -> pd.DataFrame:
         columns = ["theme", "segment", "about", "rate", "ci_low", "ci_high", "lift", "p_holm"]

@@ -44,7 +44,21 @@ def test_rates_are_of_those_who_commented():
 def test_a_theme_of_one_segment_is_told():
     weights = pd.DataFrame({"theme_price": [1.0] * 30 + [0.0] * 60, "theme_staff": [0.0, 1] * 45})
     found = feedback_themes(weights, ["A"] * 30 + ["B"] * 60)
-    assert "More than the others: A on price (100%)." in found.summary()
+    assert found.summary() == (
+        "Most comments are about staff 50%, price 33%. More than the others: A on price (100%). "
+        "Less than the others: B on price (0%)."
+    )
+    two = {"theme_price": [1.0] * 30 + [0.0] * 60, "theme_staff": [1.0] * 55 + [0] * 5 + [1] * 30}
+    found = feedback_themes(pd.DataFrame(two), ["A"] * 30 + ["B"] * 30 + ["C"] * 30)
+    more, less = found.summary().split(" Less than the others: ")
+    assert more.endswith("More than the others: A on price (100%).")
+    assert less == "B on price (0%), C on price (0%), B on staff (83%)."
+    alike = feedback_themes(weights[["theme_staff"]], ["A"] * 30 + ["B"] * 60)
+    assert alike.summary() == (
+        "Most comments are about staff 50%. "
+        "No segment clearly differs from the others on any theme."
+    )
+    assert feedback_themes(weights).summary() == "Most comments are about staff 50%, price 33%."
     assert found.to_frame().query("theme == 'price' and segment == 'A'")["lift"].item() == 3
     with pytest.raises(DataError, match="between 0 and 1"):
         feedback_themes(weights * 5)
