@@ -18,7 +18,10 @@ from custseg.value._segments import ALL, by_id, match_segments
 
 Vector = NDArray[np.float64]
 
-MOST_DRIVERS = 15
+EXACT = 15
+"""Up to so many drivers all subsets are counted; beyond, orders are drawn."""
+DRAWS = 10
+MOST_DRIVERS = 50
 SAME = 1e-10
 """A driver of which the others leave less variance than this share is their combination."""
 BATCH = 2**21
@@ -47,6 +50,8 @@ class KeyDrivers(Result):
         ``customers`` = ``used`` + ``incomplete`` + ``not_assigned``.
     outcome : str
         What is driven.
+    n_orders : int
+        How many orders of the drivers were drawn for each segment; 0 where importances are exact.
     notes : tuple of str
         What to know before quoting a number.
     """
@@ -57,6 +62,7 @@ class KeyDrivers(Result):
     account: pd.Series
     outcome: str
     level: float
+    n_orders: int
     notes: tuple[str, ...]
     _picture: ClassVar[str] = "value_segments.importance_performance"
 
@@ -68,8 +74,9 @@ class KeyDrivers(Result):
         pandas.DataFrame
             ``segment``, ``driver``, ``n``; ``importance`` (the driver's part of R²), ``share`` (of
             R²), ``beta`` (standardised slope) and ``performance`` (mean answer), each with
-            ``_low`` and ``_high``; ``quadrant`` of the importance-performance map, and ``firm``,
-            whether both intervals lie on one side of its lines.
+            ``_low`` and ``_high``; ``quadrant`` of the importance-performance map; ``firm``,
+            whether both intervals lie on one side of its lines; and ``drawn_se``, the standard
+            error of importance from the draw of orders, 0 where it is exact.
         """
         return self._table.copy()
 
@@ -101,8 +108,10 @@ def key_drivers(
     """Share the R² of a regression out among its drivers, for everybody and by segment.
 
     A driver's importance is what it adds to R², averaged over all orders in which the drivers can
-    enter (Lindeman, Merenda and Gold; the Shapley value of R²). It is exact, by all subsets;
-    importances are never negative and add up to R².
+    enter (Lindeman, Merenda and Gold; the Shapley value of R²). With up to 15 drivers it is exact,
+    by all subsets; with more it is averaged over orders drawn at random, each with its rotations
+    and their reverses, in which every driver enters at every place. Importances are never negative
+    and add up to R² either way.
 
     Parameters
     ----------
@@ -112,7 +121,7 @@ def key_drivers(
     outcome
         The column that is driven, such as ``"nps"`` as answered.
     drivers
-        The columns that drive it: 2 to 15, best on one scale.
+        The columns that drive it: 2 to 50, best on one scale.
     segments
         As in `custseg.value.satisfaction`.
     weights
@@ -120,7 +129,7 @@ def key_drivers(
     n_boot
         Bootstrap samples of respondents, drawn within each segment.
     random_state
-        The seed of the samples.
+        The seed of the samples and orders.
     level
         Confidence level of the intervals.
 
@@ -128,8 +137,8 @@ def key_drivers(
     -------
     KeyDrivers
         Intervals of importance, share, beta and R² are percentiles of the bootstrap, those of
-        performance Student's t. The lines of the map are the segment's mean importance and mean
-        performance.
+        performance Student's t. A note bounds what drawing orders adds. The lines of the map are
+        the segment's mean importance and mean performance.
 
     Raises
     ------
@@ -138,13 +147,15 @@ def key_drivers(
     DataError
         If a column is no number or does not vary, or a segment has too few complete answers.
     ParameterError
-        If there are fewer than 2 or more than 15 drivers.
+        If there are fewer than 2 or more than 50 drivers, or a number is out of bounds.
 
     References
     ----------
     Lindeman, R. H., Merenda, P. F. and Gold, R. Z. (1980), Introduction to Bivariate and
     Multivariate Analysis, Scott Foresman, 119-127. Grömping, U. (2007), The American Statistician
-    61(2), 139-147. Martilla, J. A. and James, J. C. (1977), Journal of Marketing 41(1), 77-79.
+    61(2), 139-147. Castro, J., Gómez, D. and Tejada, J. (2009), Computers & Operations Research
+    36(5), 1726-1730 (orders drawn at random). Martilla, J. A. and James, J. C. (1977), Journal of
+    Marketing 41(1), 77-79.
 
     Examples
     --------
@@ -196,9 +207,12 @@ def key_drivers(
     frame = pd.concat(rows, ignore_index=True)
     frame.insert(0, "segment", frame.pop("segment"))
     chow = _equal_slopes([(values[codes == c], w[codes == c]) for c in range(len(segment_names))])
+    n_orders = 2 * len(names) * DRAWS if len(names) > EXACT else 0
     result_notes = _notes(fit, len(names), table[names], account)
+    result_notes += _bound(frame, len(names), n_orders, level)
     fits = pd.DataFrame(fit).T.rename_axis("segment").astype({"n": "int64"})
-    return KeyDrivers(frame, fits, chow, account, outcome, level, (*notes, *result_notes))
+    told = (*notes, *result_notes)
+    return KeyDrivers(frame, fits, chow, account, outcome, level, n_orders, told)
 
 
 def shapley_r2(correlation: Vector) -> Vector:
@@ -227,6 +241,40 @@ def shapley_r2(correlation: Vector) -> Vector:
     return np.stack(parts, axis=1)
 
 
+def draw_orders(p: int, draws: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return orders drawn at random, each with its rotations and their reverses, (draws, 2p, p)."""
+    drawn = rng.permuted(np.tile(np.arange(p), (draws, 1)), axis=1)
+    rotated = drawn[:, np.add.outer(np.arange(p), np.arange(p)) % p]
+    return np.concatenate([rotated, rotated[..., ::-1]], axis=1)
+
+
+def added_r2(correlation: Vector, orders: NDArray[np.intp]) -> Vector:
+    """Return what each driver adds to R² where the drivers enter one after the other.
+
+    It is a squared element of the last row of the Cholesky factor of the correlations in this
+    order, the outcome last. A driver that those before it determine adds nothing.
+
+    Parameters
+    ----------
+    correlation
+        Correlations of the drivers and, last, the outcome; (p + 1, p + 1).
+    orders
+        Orders of the drivers, (..., p).
+
+    Returns
+    -------
+    numpy.ndarray
+        (..., p), columns in the order of `correlation`; rows add up to R².
+    """
+    p = orders.shape[-1]
+    places = np.insert(orders, p, p, axis=-1)
+    sorted_ = correlation[places[..., :, None], places[..., None, :]]
+    factor = np.linalg.cholesky(sorted_ + SAME * np.eye(p + 1))
+    added = np.empty(orders.shape)
+    np.put_along_axis(added, orders, factor[..., -1, :-1] ** 2, axis=-1)
+    return added
+
+
 def _unexplained(correlation: Vector) -> Vector:
     """Return the share of variance that each subset of drivers leaves, (B, 2 ** p).
 
@@ -248,17 +296,32 @@ class _Importances:
     """Importances, R² and slopes of one group of respondents, with bootstrap intervals."""
 
     def __init__(
-        self, x: Vector, w: Vector, n_boot: int, rng: np.random.Generator, level: float
+        self,
+        x: Vector,
+        w: Vector,
+        n_boot: int,
+        rng: np.random.Generator,
+        level: float,
     ) -> None:
         self.n, self.p = len(x), x.shape[1] - 1
         self.tails = [(1 - level) / 2, (1 + level) / 2]
         centred = x - np.average(x, axis=0, weights=w)
         scaled = centred / np.sqrt(np.average(centred**2, axis=0, weights=w))
         own = _correlations(scaled, w[None])
-        self.importance, self.beta = shapley_r2(own)[0], _slopes(own)[0]
+        self.beta, self.drawn_se = _slopes(own)[0], np.zeros(self.p)
         drawn = list(_resamples(scaled, w, n_boot, rng))
-        self.importances = np.concatenate([shapley_r2(batch) for batch in drawn])
         self.betas = np.concatenate([_slopes(batch) for batch in drawn])
+        if self.p <= EXACT:
+            self.importance = shapley_r2(own)[0]
+            self.importances = np.concatenate([shapley_r2(batch) for batch in drawn])
+        else:
+            orders = draw_orders(self.p, DRAWS, rng)
+            parts = added_r2(own[0], orders).mean(axis=1)
+            self.importance = parts.mean(axis=0)
+            self.drawn_se = parts.std(axis=0, ddof=1) / np.sqrt(DRAWS)
+            self.importances = np.stack(
+                [added_r2(one, orders).mean(axis=(0, 1)) for batch in drawn for one in batch]
+            )
 
     def fit(self) -> dict[str, float]:
         """Return the number of respondents and R²."""
@@ -281,7 +344,7 @@ class _Importances:
         for name, (estimate, draws) in found.items():
             low, high = np.nanquantile(draws, self.tails, axis=0)
             columns |= {name: estimate, f"{name}_low": low, f"{name}_high": high}
-        return columns
+        return columns | {"drawn_se": self.drawn_se}
 
 
 def _resamples(
@@ -289,7 +352,7 @@ def _resamples(
 ) -> Iterator[Vector]:
     """Yield correlations of bootstrap samples, a batch at a time."""
     n, p = len(scaled), scaled.shape[1] - 1
-    batch = max(1, BATCH // max(n, 8 * 2**p))
+    batch = max(1, BATCH // max(n, 8 * 2 ** min(p, EXACT)))
     for start in range(0, n_boot, batch):
         drawn = rng.multinomial(n, np.full(n, 1 / n), size=min(batch, n_boot - start))
         yield _correlations(scaled, drawn * w)
@@ -297,11 +360,10 @@ def _resamples(
 
 def _correlations(x: Vector, w: Vector) -> Vector:
     """Return the weighted correlations of the columns for each row of weights, (B, q, q)."""
-    q = x.shape[1]
     total = w.sum(axis=1)[:, None]
     mean = w @ x / total
-    products = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
-    cross = (w @ products / total).reshape(-1, q, q) - mean[:, :, None] * mean[:, None, :]
+    products = np.stack([x.T @ (one[:, None] * x) for one in w])
+    cross = products / total[..., None] - mean[:, :, None] * mean[:, None, :]
     variance = np.diagonal(cross, axis1=1, axis2=2)
     scale = np.where(variance > SAME, 1 / np.sqrt(np.maximum(variance, SAME)), 0.0)
     return cross * scale[:, :, None] * scale[:, None, :]
@@ -319,13 +381,16 @@ def _rows(
     mean = np.average(x[:, :-1], axis=0, weights=w)
     squared = ((w[:, None] * (x[:, :-1] - mean)) ** 2).sum(axis=0) / w.sum() ** 2
     low, high = mean_interval(mean, np.sqrt(squared * n * n / (n - 1)), n, level=level)
-    frame = pd.DataFrame({"driver": names, "n": n} | found.columns())
+    columns = found.columns()
+    drawn_se = columns.pop("drawn_se")
+    frame = pd.DataFrame({"driver": names, "n": n} | columns)
     frame["performance"], frame["performance_low"], frame["performance_high"] = mean, low, high
     middle = mean.mean()
     important, good = frame["share"] >= 1 / len(names), mean >= middle
     frame["quadrant"] = [QUADRANTS[key] for key in zip(important, good, strict=True)]
     clear = (frame["share_low"] > 1 / len(names)) | (frame["share_high"] < 1 / len(names))
     frame["firm"] = clear & ((low > middle) | (high < middle))
+    frame["drawn_se"] = drawn_se
     return frame.sort_values("importance", ascending=False, kind="stable")
 
 
@@ -381,6 +446,19 @@ def _check_group(x: Vector, names: list[str], segment: str) -> None:
                 f"{name!r} is {values[0]:g} in every answer of {segment!r}: it explains nothing. "
                 "Leave it out."
             )
+
+
+def _bound(frame: pd.DataFrame, p: int, n_orders: int, level: float) -> list[str]:
+    """Return a note that bounds how far drawn orders lead from all of them."""
+    if not n_orders:
+        return []
+    error = frame["drawn_se"].max() * stats.t.isf((1 - level) / 2 / p, DRAWS - 1)
+    told = (
+        f"importances are averages over {n_orders:,} orders drawn at random, because {p} drivers "
+        f"have too many: all of a segment lie within {error:.2g} of the exact ones with "
+        f"{level:.0%} confidence (drawn_se; Student's t, Bonferroni)."
+    )
+    return [told]
 
 
 def _notes(

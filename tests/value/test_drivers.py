@@ -11,7 +11,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from custseg.errors import ColumnError, DataError, ParameterError
 from custseg.value import key_drivers, needs_gap
-from custseg.value.drivers import _equal_slopes, shapley_r2
+from custseg.value.drivers import DRAWS, _equal_slopes, added_r2, draw_orders, shapley_r2
 
 DRIVERS = ["price", "service", "range", "speed"]
 
@@ -75,6 +75,80 @@ def test_uncorrelated_drivers_have_their_squared_correlations_and_copies_share_a
     np.testing.assert_allclose(shapley_r2(apart[None]), [[0.25, 0.09, 0]], atol=1e-15)
     copies = np.array([[1, 1, 0.5], [1, 1, 0.5], [0.5, 0.5, 1]])
     np.testing.assert_allclose(shapley_r2(copies[None]), [[0.125, 0.125]])
+
+
+def mixed(p: int, n: int = 300, seed: int = 0) -> pd.DataFrame:
+    """Draw drivers that all go along with each other, and an outcome."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, p)) + rng.normal(size=(n, 1))
+    y = x @ rng.gamma(1, 0.3, p) + 2 * rng.normal(size=n)
+    return pd.DataFrame(np.column_stack([x, y]), columns=[*(f"q{i}" for i in range(p)), "nps"])
+
+
+def test_drawn_orders_come_as_near_to_all_of_them_as_they_say():
+    correlation = mixed(12).corr().to_numpy()
+    exact = shapley_r2(correlation[None])[0]
+    hits, within = [], []
+    for seed in range(300):
+        orders = draw_orders(12, DRAWS, np.random.default_rng(seed))
+        parts = added_r2(correlation, orders).mean(axis=1)
+        drawn, error = parts.mean(axis=0), parts.std(axis=0, ddof=1) / np.sqrt(DRAWS)
+        assert drawn.sum() == pytest.approx(exact.sum(), abs=1e-9)
+        hits.append(np.abs(drawn - exact) < stats.t.isf(0.025, DRAWS - 1) * error)
+        within.append(np.abs(drawn - exact).max() / exact.sum())
+    covered = np.mean(hits, axis=0)
+    assert (np.abs(covered - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 300)).all(), covered
+    assert max(within) < 0.01
+
+
+def test_every_driver_enters_at_every_place_equally_often():
+    orders = draw_orders(7, 3, np.random.default_rng(0))
+    assert orders.shape == (3, 14, 7)
+    for block in orders:
+        for place in block.T:
+            assert np.bincount(place).tolist() == [2] * 7
+    copies = np.array([[1, 1, 0.5], [1, 1, 0.5], [0.5, 0.5, 1]])
+    added = added_r2(copies, draw_orders(2, 4, np.random.default_rng(0))).mean(axis=(0, 1))
+    np.testing.assert_allclose(added, [0.125, 0.125], atol=1e-9)
+
+
+def test_more_than_fifteen_drivers_are_what_their_uncorrelated_halves_are_exactly():
+    drivers = [f"q{i}" for i in range(18)]
+    table = mixed(18)
+    x = (table[drivers] - table[drivers].mean()).to_numpy(copy=True)
+    x[:, 9:] -= x[:, :9] @ np.linalg.lstsq(x[:, :9], x[:, 9:], rcond=None)[0]
+    table[drivers] = x
+    found = key_drivers(table, "nps", drivers, n_boot=50)
+    exact = pd.concat(
+        [
+            key_drivers(table, "nps", half, n_boot=50).to_frame().set_index("driver")["importance"]
+            for half in (drivers[:9], drivers[9:])
+        ]
+    )
+    rows = found.to_frame().set_index("driver").loc[drivers]
+    t = stats.t.isf(0.025 / 18, DRAWS - 1)
+    assert (np.abs(rows["importance"] - exact[drivers]) <= t * rows["drawn_se"].max()).all()
+    assert rows["importance"].sum() == pytest.approx(found.fit["r2"].item())
+    model = OLS(table["nps"], np.column_stack([np.ones(300), x])).fit()
+    assert found.fit["r2"].item() == pytest.approx(model.rsquared, abs=1e-9)
+    assert (rows["importance_low"] >= 0).all()
+    assert found.n_orders == 2 * 18 * DRAWS
+    assert any(f"averages over {found.n_orders} orders" in note for note in found.notes)
+    again = key_drivers(table.sample(frac=1, random_state=0), "nps", drivers, n_boot=50)
+    pd.testing.assert_frame_equal(found.to_frame(), again.to_frame())
+    assert found.notes == again.notes
+
+
+def test_copies_among_many_drivers_share_and_few_drivers_are_exact():
+    drivers = [f"q{i}" for i in range(16)]
+    table = mixed(16).assign(q15=lambda own: own["q0"])
+    rows = key_drivers(table, "nps", drivers, n_boot=50).to_frame().set_index("driver")
+    apart = rows.loc["q0", "importance"] - rows.loc["q15", "importance"]
+    assert abs(apart) < 5 * rows["drawn_se"].max()
+    few = key_drivers(table, "nps", drivers[:3], n_boot=50)
+    assert few.n_orders == 0
+    assert (few.to_frame()["drawn_se"] == 0).all()
+    assert not any("orders" in note for note in few.notes)
 
 
 def test_segments_are_regressions_of_their_own_and_order_does_not_matter():
@@ -151,7 +225,7 @@ def test_intervals_cover_the_importance_of_the_population():
     [
         ({"drivers": ["price", "servce"]}, ColumnError, "Did you mean 'service'"),
         ({"drivers": ["price"]}, ParameterError, "names 1 columns"),
-        ({"drivers": [f"q{i}" for i in range(16)]}, ParameterError, "must name 2 to 15"),
+        ({"drivers": [f"q{i}" for i in range(51)]}, ParameterError, "must name 2 to 50"),
         ({"drivers": "price"}, ParameterError, r"must be a list: \['price', \.\.\.\]"),
         ({"drivers": ["price", "nps"]}, ParameterError, "'nps' is named twice"),
         ({"n_boot": 5}, ParameterError, "n_boot is 5"),
