@@ -35,6 +35,7 @@ _NAMES = {
     "Mean": "campaigns",
     "Proportion": "campaigns",
     "Quantile": "campaigns",
+    "Rank": "campaigns",
     "Ratio": "campaigns",
     "SegmentationModel": "clustering",
     "Survey": "tables",
