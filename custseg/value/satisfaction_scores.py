@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats as distributions
 
 from custseg import stats
-from custseg.errors import check_number
+from custseg.errors import DataError, check_number
 from custseg.results import Result
 from custseg.stats import Score, holm
 from custseg.tables import Survey
@@ -59,7 +59,8 @@ class Satisfaction(Result):
         pandas.DataFrame
             ``score``, ``segment``, ``n``, ``estimate``, ``se``, ``ci_low``, ``ci_high``; and
             against everybody else ``difference``, ``difference_low``, ``difference_high``,
-            ``p_value`` and ``p_holm`` (over the segments of a score).
+            ``p_value`` and ``p_holm`` (over the segments of a score). Missing where a segment has
+            no answers, or nobody else has.
         """
         return self._table.copy()
 
@@ -131,7 +132,8 @@ def satisfaction(
     ColumnError
         If there is no score.
     DataError
-        If an answer is outside its scale, a customer answered twice, or ids do not match.
+        If an answer is outside its scale, a customer answered twice, nobody answered, or ids do
+        not match.
     ParameterError
         If `satisfied` or `level` is outside its bounds.
 
@@ -219,12 +221,18 @@ def _rows(
     names: list[str],
     level: float,
 ) -> list[dict[str, Any]]:
-    every = scorer(x, w, level)
-    rows = [{"score": score, "segment": ALL, **_estimate(every)}]
+    def of(part: np.ndarray, p: float) -> Score:
+        return scorer(x[part], w[part], p) if w[part].sum() else scorer([], None, p)
+
+    if not w.sum():
+        raise DataError(
+            f"nobody with a segment and a weight above 0 answered {score!r}. Leave the column out."
+        )
+    rows = [{"score": score, "segment": ALL, **_estimate(scorer(x, w, level))}]
     for code, name in enumerate(names):
         inside = codes == code
-        row = {"score": score, "segment": name, **_estimate(scorer(x[inside], w[inside], level))}
-        pair = [[scorer(x[i], w[i], p) for i in (inside, ~inside)] for p in (level, 0.95)]
+        pair = [[of(part, p) for part in (inside, ~inside)] for p in (level, 0.95)]
+        row = {"score": score, "segment": name, **_estimate(pair[0][0])}
         row |= _difference(*pair[0], tested=pair[1])
         rows.append(row)
     return rows

@@ -95,6 +95,34 @@ def test_nobody_gets_an_error_of_nothing():
     assert 0.001 < row["p_value"] < 1
 
 
+def test_one_segment_has_nobody_to_be_held_against():
+    answers, _, _ = people()
+    table = satisfaction(answers, ["A"] * len(answers)).to_frame().set_index(["score", "segment"])
+    for score in ("nps", "csat", "ces"):
+        pd.testing.assert_series_equal(
+            table.loc[(score, "A")], table.loc[(score, "(all)")], check_names=False
+        )
+    assert table[["difference", "p_value", "p_holm"]].isna().all(axis=None)
+
+
+def test_a_segment_in_which_nobody_answered_leaves_the_others_their_scores():
+    answers, segments, weights = people()
+    silent = answers.assign(nps=answers["nps"].mask(segments == "C"))
+    for found in (
+        satisfaction(silent, segments),
+        satisfaction(answers, segments, weights=weights.mask(segments == "C", 0.0)),
+    ):
+        table = found.to_frame().query("score == 'nps'").set_index("segment")
+        assert table.loc["C", "n"] == 0
+        assert table.loc["C"].drop(["score", "n"]).isna().all()
+        assert table.loc["A", "difference"] == pytest.approx(
+            table.loc["A", "estimate"] - table.loc["B", "estimate"]
+        )
+        assert found.tests.loc["nps", "df"] == 1
+    with pytest.raises(DataError, match=r"nobody with a segment .* answered 'nps'\. Leave"):
+        satisfaction(silent, segments.where(segments == "C"))
+
+
 def test_tests_of_equal_segments_reject_as_often_as_they_should():
     rng = np.random.default_rng(5)
     answers = pd.DataFrame({"nps": np.zeros(240)})
