@@ -16,6 +16,8 @@ Vector = NDArray[np.float64]
 Marginal = Callable[[Vector], Vector]
 
 HALVINGS = 60
+NOTHING = 1e-6
+"""A share of the budget so small counts as none of it."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -27,7 +29,8 @@ class Allocation(Result):
     splits : pandas.DataFrame
         Index ``split`` (``best``, ``equal`` and, with sizes, ``proportional``): ``spend``,
         expected ``response`` with ``low`` and ``high``; and of the best split over each: ``gain``
-        with ``gain_low`` and ``gain_high``, and ``p_better``, the chance that it brings more.
+        in response (with a worth, less what its money is worth) with ``gain_low`` and
+        ``gain_high``, and ``p_better``, the chance that there is a gain.
     budget : float
         What there was to spend.
     notes : tuple of str
@@ -94,7 +97,8 @@ def allocate_budget(
     Parameters
     ----------
     curves
-        What `response_curves` returned; or a frame indexed by segment with ``size`` and ``scale``
+        What `response_curves` returned; or a frame by segment (its index, or a column `segment`)
+        with ``size`` and ``scale``
         and, for their doubt, ``size_se``, ``scale_se`` and ``correlation`` (of the logarithms; 0
         where it is not given).
     budget
@@ -105,10 +109,12 @@ def allocate_budget(
     sizes
         Customers of each segment, or what was spent on it so far, for the proportional split.
     minimum, maximum
-        The least and the most to spend by segment; 0 and the budget where nothing is given.
+        The least and the most to spend by segment; 0 and the budget where nothing is given. They
+        bind the best split alone.
     worth
         Money that one unit of response is worth: then nothing is spent where the next unit of
-        money brings less than itself, and some of the budget may be left. ``None`` spends it all.
+        money brings less than itself, some of the budget may be left, and gains count what is left
+        (a unit of money as 1 / `worth`). ``None`` spends it all.
     n_draws
         Draws of the curves to choose by, and again as many to judge by.
     random_state
@@ -164,6 +170,7 @@ def allocate_budget(
     low = _by_segment(minimum, names, "minimum", 0.0)
     high = _by_segment(maximum, names, "maximum", float(budget))
     _check_bounds(low, high, budget)
+    high = np.minimum(high, budget)
     rng = np.random.default_rng(random_state)
     chosen_by, judged_by = _draw(table, n_draws, rng), _draw(table, n_draws, rng)
 
@@ -179,7 +186,7 @@ def allocate_budget(
     plans = {"best": best, "equal": np.full(len(names), budget / len(names))}
     if sizes is not None:
         mass = _by_segment(sizes, names, "sizes", np.nan)
-        if not (mass >= 0).all() or not mass.sum():
+        if not (mass >= 0).all() or not 0 < mass.sum() < np.inf:
             raise DataError("sizes must be numbers of at least 0 for every segment, not all 0.")
         plans["proportional"] = budget * mass / mass.sum()
     tails = [(1 - level) / 2, (1 + level) / 2]
@@ -193,11 +200,12 @@ def allocate_budget(
     frame["marginal"] = marginal_of(judged_by)(best).mean(axis=0)
     if "max_spend" in table:
         frame["max_spend"] = table["max_spend"].to_numpy()
-    splits = _compare(plans, lambda x: RESPONSE[form](x, *judged_by).sum(axis=1), tails)
-    notes = _notes(
-        frame, table, budget, doubted=bool(table["size_se"].any()), sized=sizes is not None
-    )
-    return Allocation(frame, splits, float(budget), level, notes)
+    splits = _compare(plans, lambda x: RESPONSE[form](x, *judged_by).sum(axis=1), tails, floor)
+    notes = [*_notes(frame, table), *_left_over(best, budget, high)]
+    notes += _out_of_bounds(plans, low, high)
+    if sizes is None:
+        notes.append("no sizes: there is no proportional split to compare with.")
+    return Allocation(frame, splits, float(budget), level, tuple(notes))
 
 
 def fill(
@@ -235,7 +243,7 @@ def _read_curves(curves: Any, form: str) -> tuple[pd.DataFrame, str]:
     if isinstance(curves, ResponseCurves):
         table, form = curves.to_frame().set_index("segment"), curves.form
     elif isinstance(curves, pd.DataFrame):
-        table = curves.copy()
+        table = curves.set_index("segment") if "segment" in curves else curves.copy()
     else:
         raise DataError(
             f"curves is a {type(curves).__name__}, but must be what response_curves returned, or a "
@@ -245,8 +253,8 @@ def _read_curves(curves: Any, form: str) -> tuple[pd.DataFrame, str]:
     check_columns(list(table.columns), ["size", "scale"], where="curves")
     if table.empty or not table.index.is_unique:
         raise DataError("curves must have one row for each segment.")
-    for name in ("size_se", "scale_se", "correlation"):
-        table[name] = table[name].astype(float) if name in table else 0.0
+    for name in ("size", "scale", "size_se", "scale_se", "correlation"):
+        table[name] = pd.to_numeric(table[name], errors="coerce") if name in table else 0.0
     numbers = table[["size", "scale", "size_se", "scale_se", "correlation"]].astype(float)
     wrong = ~(numbers[["size", "scale"]] > 0).all(axis=1) | ~np.isfinite(numbers).all(axis=1)
     wrong |= (numbers[["size_se", "scale_se"]] < 0).any(axis=1) | (numbers["correlation"].abs() > 1)
@@ -262,7 +270,11 @@ def _read_curves(curves: Any, form: str) -> tuple[pd.DataFrame, str]:
 def _by_segment(values: Any, names: pd.Index, what: str, default: float) -> Vector:
     if values is None:
         return np.full(len(names), default)
-    series = pd.Series(values, dtype=float)
+    if not isinstance(values, Mapping | pd.Series):
+        raise DataError(f"{what} must give numbers by segment, such as {{{names[0]!r}: 100}}.")
+    series = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce")
+    if series.isna().any():
+        raise DataError(f"{what} has no number for {series.index[series.isna()][0]!r}.")
     unknown = [name for name in series.index if name not in names]
     if unknown:
         raise DataError(f"{what} names {unknown[0]!r}, which has no curve.")
@@ -292,12 +304,13 @@ def _draw(table: pd.DataFrame, n: int, rng: np.random.Generator) -> tuple[Vector
 
 
 def _compare(
-    plans: Mapping[str, Vector], total: Callable[[Vector], Vector], tails: list[float]
+    plans: Mapping[str, Vector], total: Callable[[Vector], Vector], tails: list[float], price: float
 ) -> pd.DataFrame:
+    """Return what each split brings, and the gain of the best, less the `price` of its money."""
     brought = {name: total(plan) for name, plan in plans.items()}
     rows = {}
     for name, draws in brought.items():
-        gain = brought["best"] - draws
+        gain = brought["best"] - draws - price * (plans["best"] - plans[name]).sum()
         low, high = np.quantile(draws, tails)
         row = {"spend": plans[name].sum(), "response": draws.mean(), "low": low, "high": high}
         if name != "best":
@@ -308,11 +321,9 @@ def _compare(
     return pd.DataFrame(rows).T.rename_axis("split")
 
 
-def _notes(
-    frame: pd.DataFrame, table: pd.DataFrame, budget: float, *, doubted: bool, sized: bool
-) -> tuple[str, ...]:
+def _notes(frame: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     notes = []
-    if not doubted:
+    if not table["size_se"].any():
         notes.append(
             "the curves come without standard errors and are taken for certain: give size_se and "
             "scale_se to see how firm the split is."
@@ -326,11 +337,25 @@ def _notes(
             )
     else:
         notes.append("what was tried so far is not known: do not trust curves far beyond it.")
-    left = budget - frame["best"].sum()
-    if left > 1e-6 * budget:
-        notes.append(f"{format_number(left)} of the budget is left: the next unit does not pay.")
-    if not sized:
-        notes.append("no sizes: there is no proportional split to compare with.")
     if "base" in table:
         notes.append("response is what spending adds, without the base that comes anyway.")
-    return tuple(notes)
+    return notes
+
+
+def _left_over(best: Vector, budget: float, high: Vector) -> list[str]:
+    left = budget - best.sum()
+    if left <= NOTHING * budget:
+        return []
+    full = (best >= high - NOTHING * budget).all()
+    why = "every segment is at its maximum" if full else "the next unit does not pay"
+    return [f"{format_number(left)} of the budget is left: {why}."]
+
+
+def _out_of_bounds(plans: Mapping[str, Vector], low: Vector, high: Vector) -> list[str]:
+    slack = NOTHING * high.max()
+    return [
+        f"the {name} split is outside the bounds, which only the best split keeps: its response "
+        "is not to be had, and may be larger."
+        for name, plan in plans.items()
+        if ((plan < low - slack) | (plan > high + slack)).any()
+    ]

@@ -108,8 +108,37 @@ def test_bounds_hold_and_money_that_does_not_pay_is_left():
     want = [300 * np.log(2 * 3), 100 * np.log(2 * 4), 400 * np.log(2 * 250 / 400)]
     np.testing.assert_allclose(found.to_frame()["best"], want, rtol=1e-6)
     assert any("of the budget is left" in note for note in found.notes)
+    equal = (
+        RESPONSE["exponential"](5_000 / 3, curves()["size"], curves()["scale"]).sum() * 2 - 5_000
+    )
+    best = 2 * found.splits.loc["best", "response"] - sum(want)
+    assert found.splits.loc["equal", "gain"] == pytest.approx((best - equal) / 2)
+    assert found.splits.loc["equal", "p_better"] == 1
     capped = allocate_budget(curves(), 1_000, maximum={"A": 100, "B": 100, "C": 100})
     np.testing.assert_allclose(capped.to_frame()["best"], 100)
+    assert "700 of the budget is left: every segment is at its maximum." in capped.notes
+
+
+def test_a_split_that_breaks_a_bound_is_named():
+    found = allocate_budget(curves(), 600, maximum={"A": 50}, sizes={"A": 1, "B": 5, "C": 6})
+    assert found.splits.loc["equal", "gain"] < 0
+    broken = [note for note in found.notes if "outside the bounds" in note]
+    assert len(broken) == 1
+    assert broken[0].startswith("the equal split")
+
+
+def test_a_bound_beyond_the_budget_binds_nothing():
+    plain = allocate_budget(curves(), 600).to_frame()
+    free = allocate_budget(curves(), 600, maximum={"A": np.inf, "C": 1e9}).to_frame()
+    pd.testing.assert_frame_equal(free, plain)
+
+
+def test_a_frame_with_its_segments_in_a_column_is_read_by_it():
+    table = curves().rename_axis("segment")
+    pd.testing.assert_frame_equal(
+        allocate_budget(table.reset_index(), 600).to_frame(),
+        allocate_budget(table, 600).to_frame(),
+    )
 
 
 def test_the_same_seed_gives_the_same_split_and_order_does_not_matter():
@@ -184,6 +213,12 @@ def test_what_a_split_promises_is_what_it_brings():
         ({"maximum": {"D": 400}}, DataError, "maximum names 'D'"),
         ({"sizes": {"A": 1, "B": 2}}, DataError, "sizes lacks 'C'"),
         ({"worth": -1}, ParameterError, "worth is -1"),
+        ({"curves": curves(size="much")}, DataError, "the curve of 'A' needs size"),
+        ({"minimum": {"A": "much"}}, DataError, "minimum has no number for 'A'"),
+        ({"minimum": {"A": np.nan}}, DataError, "minimum has no number for 'A'"),
+        ({"maximum": 50}, DataError, "maximum must give numbers by segment, such as {'A': 100}"),
+        ({"sizes": [1, 2, 3]}, DataError, "sizes must give numbers by segment"),
+        ({"sizes": {"A": np.inf, "B": 1, "C": 1}}, DataError, "sizes must be numbers"),
     ],
 )
 def test_bad_input_is_refused_with_a_remedy(change, error, words):
