@@ -103,22 +103,19 @@ def medians(sample: Sample, level: float) -> Triple:
     codes = sample.codes.astype(np.min_scalar_type(sample.k))
     order = order[np.argsort(codes[order], kind="stable")]
     ends = np.cumsum(np.bincount(sample.codes, minlength=sample.k))
+    with np.errstate(invalid="ignore"):
+        worth = sample.sums(sample.w) ** 2 / sample.sums(sample.w**2)
+    worth = np.floor(np.round(np.nan_to_num(worth), 9))
+    tails = stats.binom.ppf((1 - level) / 2, worth, 0.5) / np.maximum(worth, 1)
     found = np.full((3, sample.k), np.nan)
     for segment, rows in enumerate(np.split(order, ends[:-1])):
         if len(rows):
-            found[:, segment] = _median(sample.x[rows], sample.w[rows], level)
+            x, w, tail = sample.x[rows], sample.w[rows], tails[segment]
+            below = np.cumsum(w) / w.sum()
+            found[0, segment] = sum(_at(x, below, 0.5)) / 2
+            if tail > 0:
+                found[1:, segment] = _at(x, below, tail)[0], _at(x, below, 1 - tail)[1]
     return found[0], found[1], found[2]
-
-
-def _median(x: Vector, w: Vector, level: float) -> tuple[float, float, float]:
-    """Return the median of sorted values and its bounds."""
-    below = np.cumsum(w) / w.sum()
-    n = int(round(w.sum() ** 2 / (w @ w), 9))
-    rank = stats.binom.ppf((1 - level) / 2, n, 0.5)
-    middle = sum(_at(x, below, 0.5)) / 2
-    if rank < 1:
-        return middle, np.nan, np.nan
-    return middle, _at(x, below, rank / n)[0], _at(x, below, 1 - rank / n)[1]
 
 
 def _at(x: Vector, below: Vector, share: float) -> tuple[float, float]:

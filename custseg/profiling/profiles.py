@@ -28,6 +28,7 @@ from custseg.profiling._measures import (
 from custseg.profiling._weights import read_weights
 from custseg.profiling._words import counted, listed, percent
 from custseg.results import Result, format_number
+from custseg.stats import wilson
 
 COLUMNS = (
     *("segment", "variable", "level", "role", "n", "value", "ci_low", "ci_high", "overall"),
@@ -250,6 +251,7 @@ def profile(
     order = _by_id(customers.index[kept])
     codes = labels[kept].cat.codes.to_numpy(dtype=np.intp)[order]
     frame = customers.loc[kept].iloc[order]
+    frame.attrs = {}  # pandas would copy them with every column
     kinds, unsure = read_kinds(frame, roles, dictionary)
     counts, weighted = read_weights(weights, customers, frame.index)
     measures = list(read_measures(frame[list(roles)], roles, kinds))
@@ -261,6 +263,7 @@ def profile(
     account = _account(overall, len(customers), int(kept.sum()))
     notes = [*_method_notes(roles, level), *told, *notes, *unsure, *weighted]
     notes += _data_notes(table, sizes, overall, account) + _test_notes(tests)
+    overall = overall.set_index(["variable", "level"])
     return Profile(table, sizes, overall, tests, account, level, tuple(notes))
 
 
@@ -294,13 +297,13 @@ def _by_id(ids: pd.Index) -> np.ndarray:
 
 def _sizes(codes: np.ndarray, weights: np.ndarray, names: pd.Index, level: float) -> pd.DataFrame:
     n = np.bincount(codes, minlength=len(names))
-    share = np.bincount(codes, weights=weights, minlength=len(names)) / weights.sum()
-    members = [
-        Sample((codes == code).astype(float), weights, 0 * codes, 1) for code in range(len(n))
-    ]
-    found = [moments(member) for member in members]
-    bounds = [values_with_intervals(one, level, is_share=True) for one in found]
-    low, high = (np.concatenate([bound[side] for bound in bounds]) for side in (1, 2))
+    total, squares = weights.sum(), weights @ weights
+    share = np.bincount(codes, weights=weights, minlength=len(names)) / total
+    own = np.bincount(codes, weights=weights**2, minlength=len(names))
+    error = (own * (1 - share) ** 2 + (squares - own) * share**2) / total**2
+    size = np.full(len(n), total**2 / squares)
+    np.divide(share * (1 - share), error, where=error > 0, out=size)
+    low, high = wilson(share * size, size, level=level)
     return pd.DataFrame({"n": n, "share": share, "ci_low": low, "ci_high": high}, index=names)
 
 
@@ -319,7 +322,7 @@ def _overall(measures: list[Measure], weights: np.ndarray) -> pd.DataFrame:
         head = (measure.variable, measure.level, measure.role, measure.is_share)
         rows.append((*head, len(x), mean, sd, median, indexed))
     columns = ["variable", "level", "role", "is_share", "n", "value", "sd", "median", "indexed"]
-    return pd.DataFrame(rows, columns=columns).set_index(["variable", "level"])
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _median(sample: Sample) -> float:
@@ -340,8 +343,8 @@ def _table(
     columns = {
         name: np.stack([block[name] for block in blocks], axis=1).ravel() for name in blocks[0]
     }
-    every = overall.iloc[np.tile(np.arange(len(overall)), k)].reset_index()
-    plain, flat = ~every["indexed"].to_numpy(), every["sd"].to_numpy() == 0
+    every = {name: np.tile(overall[name].array, k) for name in overall}
+    plain, flat = ~every["indexed"], every["sd"] == 0
     for name in ("index", "index_low", "index_high"):
         columns[name] = np.where(plain, np.nan, 100 * columns[name])
     for name in ("std_diff", "std_diff_low", "std_diff_high"):
@@ -351,7 +354,7 @@ def _table(
         {
             "segment": pd.Categorical.from_codes(segment, list(names), ordered=True),
             **{name: every[name] for name in ("variable", "level", "role")},
-            "overall": every["value"].to_numpy(),
+            "overall": every["value"],
             **columns,
         },
         columns=list(COLUMNS),
@@ -380,7 +383,7 @@ def _estimates(
 
 
 def _account(overall: pd.DataFrame, customers: int, assigned: int) -> pd.DataFrame:
-    used = overall.groupby(level="variable", sort=False)["n"].first()
+    used = overall.drop_duplicates("variable").set_index("variable")["n"]
     return pd.DataFrame(
         {
             "customers": customers,
@@ -443,17 +446,13 @@ def _data_notes(
             notes.append(
                 f"{name!r} is missing for {counted(missing, 'customer')}, counted out: {shares}."
             )
-    constant = _variables(overall[overall["sd"] == 0])
-    if constant:
+    constant = overall["variable"][overall["sd"] == 0].unique()
+    if len(constant):
         notes.append(f"no std_diff for {listed(constant)}: the same for every customer.")
-    skewed = _variables(overall[~overall["indexed"]])
-    if skewed:
+    skewed = overall["variable"][~overall["indexed"]].unique()
+    if len(skewed):
         notes.append(
             f"no index for {listed(skewed)}: with negative values, or an average of zero, a ratio "
             "to the average misleads."
         )
     return notes
-
-
-def _variables(overall: pd.DataFrame) -> list[Any]:
-    return list(dict.fromkeys(overall.index.get_level_values("variable")))
