@@ -7,9 +7,15 @@ import numpy as np
 import pandas as pd
 
 from custseg.campaigns._cells import name_labels
+from custseg.campaigns._trial import Matrix
 from custseg.campaigns.policy import mean_estimates
 from custseg.errors import DataError, ParameterError
 from custseg.results import Result
+
+_CHOSEN = (
+    "best arms are chosen on the same customers that show what they gain: policy_value says what "
+    "acting by either division earns."
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -24,10 +30,10 @@ class SideBySide(Result):
         Customers by descriptive segment (rows) and effect-aware segment (columns).
     agreement
         One row per descriptive segment: `segment`, `n`, `main` (the effect-aware segment that most
-        of its customers are in), `share_main`, `best_arm` (of the segment as a whole),
+        of its customers are in), `share_main`, `best_arm` (of the segment as a whole, less cost),
         `share_same_arm` (of its customers whose effect-aware segment has the same best arm) and
-        `gained` (outcome per customer that the arms of the effect-aware segments would bring more
-        than the segment's own, doubly robust) with `ci_low`, `ci_high`.
+        `gained` (outcome less cost per customer that the arms of the effect-aware segments would
+        bring more than the segment's own, doubly robust) with `ci_low`, `ci_high`.
     rand
         Adjusted Rand index of the two divisions: 0 by chance, 1 where they are equal.
     notes
@@ -47,8 +53,8 @@ class SideBySide(Result):
         Returns
         -------
         pandas.DataFrame
-            `segment`, `effect_segment`, `arm`, `n`, `share` (of the descriptive segment), `effect`,
-            `se`, `ci_low`, `ci_high` (95%), `p_value`.
+            `segment`, `effect_segment`, `arm`, `n`, `share` (of the descriptive segment), `effect`
+            (before cost), `se`, `ci_low`, `ci_high` (95%), `p_value`.
         """
         return self.table.copy()
 
@@ -67,7 +73,9 @@ class SideBySide(Result):
         return self.agreement
 
 
-def lay_beside(segments: pd.Series, aware: pd.Series, scores: pd.DataFrame) -> SideBySide:
+def lay_beside(
+    segments: pd.Series, aware: pd.Series, scores: pd.DataFrame, cost: Matrix
+) -> SideBySide:
     """Return two divisions of the same customers side by side.
 
     Parameters
@@ -76,6 +84,8 @@ def lay_beside(segments: pd.Series, aware: pd.Series, scores: pd.DataFrame) -> S
         Descriptive and effect-aware labels, indexed by customer id.
     scores
         Doubly robust scores of the customers of `aware`, a column per arm, control first.
+    cost
+        Of a customer in each arm, (A,).
 
     Raises
     ------
@@ -98,19 +108,20 @@ def lay_beside(segments: pd.Series, aware: pd.Series, scores: pd.DataFrame) -> S
         )
     labels = labels[known].cat.remove_unused_categories()
     aware, values = aware[known], scores.loc[aware.index[known]].to_numpy()
+    net = values - cost
     arms = scores.columns.tolist()
     counts = pd.crosstab(labels.rename("segment"), aware.rename("effect_segment"))
     aware_best = {
-        name: int(np.argmax(values[(aware == name).to_numpy()].mean(axis=0)))
+        name: int(np.argmax(net[(aware == name).to_numpy()].mean(axis=0)))
         for name in counts.columns
     }
     advised = aware.map(aware_best).to_numpy().astype(int)
     cells, rows = [], []
     for name in counts.index:
         own = (labels == name).to_numpy()
-        best = int(np.argmax(values[own].mean(axis=0)))
+        best = int(np.argmax(net[own].mean(axis=0)))
         inside = advised[own]
-        moved = values[own][np.arange(len(inside)), inside] - values[own][:, best]
+        moved = net[own][np.arange(len(inside)), inside] - net[own][:, best]
         gain = mean_estimates(moved[:, None]).iloc[0]
         rows.append(
             {
@@ -135,14 +146,11 @@ def lay_beside(segments: pd.Series, aware: pd.Series, scores: pd.DataFrame) -> S
             cells.append(pd.DataFrame(head | dict(found.rename(columns={"value": "effect"}))))
     from sklearn.metrics import adjusted_rand_score
 
-    note = (
-        "best arms are chosen on the same customers that show what they gain: policy_value says "
-        "what acting by either division earns."
-    )
+    free = () if cost.any() else ("treating is taken to cost nothing: cost=... says otherwise.",)
     return SideBySide(
         pd.concat(cells, ignore_index=True),
         counts,
         pd.DataFrame(rows),
         float(adjusted_rand_score(labels.cat.codes, aware.cat.codes)),
-        (note,),
+        (_CHOSEN, *free),
     )

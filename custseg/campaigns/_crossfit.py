@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from custseg.campaigns._trial import Codes, Mask, Matrix, Trial
 from custseg.errors import DataError, ParameterError, check_number, check_option
 
 LEARNERS = ("t", "x", "dr")
+_MANY = 100_000
 _PENALTIES = np.logspace(-5, 2, 29)  # times the number of customers
 
 
@@ -61,6 +63,15 @@ class Learner:
         check_number(self.random_state, "random_state", ge=0, integer=True)
         for name in ("outcome_model", "effect_model"):
             _check_model(getattr(self, name), name)
+
+
+def few_threads(n: int) -> threadpool_limits:
+    """Let models of up to 100,000 customers use one thread.
+
+    Many small models wait for each other's threads longer than they work, by far so where the
+    cores have other work. Linear algebra always has one, for sums in another order differ.
+    """
+    return threadpool_limits({"blas": 1} if n > _MANY else {"blas": 1, "openmp": 1})
 
 
 def draw_folds(trial: Trial, learner: Learner) -> Codes:
@@ -153,11 +164,18 @@ def predict_uplift(
 
 
 def predict_all_uplift(trial: Trial, fold: Codes, predicted: Matrix, learner: Learner) -> Matrix:
-    """Return each arm's predicted effect on each customer, (n, A - 1), learned on other folds."""
-    uplift = np.empty((len(fold), len(trial.arms) - 1))
-    for k in range(len(predicted)):
+    """Return each arm's predicted effect on each customer, (K, n, A - 1), learned on other folds.
+
+    Those at position j were learned without fold j too: at the customer's own fold they are what is
+    to be used, at the others they show how much fold j has to say.
+    """
+    n_folds = len(predicted)
+    uplift = np.empty((n_folds, len(fold), len(trial.arms) - 1))
+    for k in range(n_folds):
         held = fold == k
-        uplift[held] = predict_uplift(trial, ~held, held, predicted[k], learner)
+        for j in range(n_folds):
+            known = np.where(held[:, None], predicted[j], predicted[k])
+            uplift[j, held] = predict_uplift(trial, ~held & (fold != j), held, known, learner)
     return uplift
 
 

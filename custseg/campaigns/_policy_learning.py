@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from custseg.campaigns._crossfit import Learner, doubly_robust, predict_uplift
+from custseg.campaigns._crossfit import Learner, doubly_robust, predict_all_uplift
 from custseg.campaigns._trial import Codes, Matrix, Trial
 
 ALIKE, BY_SEGMENT, BY_UPLIFT = "all alike", "by segment", "by uplift"
@@ -58,6 +58,8 @@ def learned_policies(
     everybody = np.zeros(len(fold), dtype=np.intp)
     group = everybody if trial.segments is None else trial.segments.cat.codes.to_numpy(np.intp)
     n_folds, n_arms = len(predicted), len(cost)
+    if learner is not None:
+        uplift = predict_all_uplift(trial, fold, predicted, learner)
     without: dict[str, Matrix] = {}
     chosen = np.empty((n_folds, int(group.max()) + 1), dtype=np.intp)
     for k in range(n_folds):
@@ -73,9 +75,8 @@ def learned_policies(
                 if j == k:
                     chosen[k] = np.argmax(by_group, axis=1)
             if learner is not None:
-                known = np.where(held[:, None], predicted[j], predicted[k])
-                uplift = predict_uplift(trial, learn, held, known, learner)
-                gains[BY_UPLIFT] = np.column_stack([0 * uplift[:, 0], uplift - cost[1:] + cost[0]])
+                gain = uplift[j, held] - cost[1:] + cost[0]
+                gains[BY_UPLIFT] = np.column_stack([np.zeros(len(gain)), gain])
             for name, part in _act(gains, budget).items():
                 shape = n_folds, len(fold), n_arms
                 without.setdefault(name, np.empty(shape))[j, held] = part

@@ -13,12 +13,13 @@ from custseg.campaigns._crossfit import (
     Learner,
     doubly_robust,
     draw_folds,
+    few_threads,
     predict_held,
     predict_outcomes,
     predict_uplift,
 )
 from custseg.campaigns._trial import Codes, Feature, Mask, Matrix, Trial, read_trial
-from custseg.campaigns.policy import mean_estimates
+from custseg.campaigns.policy import arm_costs, mean_estimates
 from custseg.campaigns.srm import p_words
 from custseg.errors import ParameterError, check_columns, check_number
 from custseg.results import Result, format_number
@@ -120,20 +121,30 @@ class EffectSegments(Result):
         labels = pd.Categorical.from_codes(_assign(self._leaves, X), names, ordered=True)
         return pd.Series(labels, customers.index, name="segment")
 
-    def beside(self, segments: pd.Series) -> SideBySide:
+    def beside(self, segments: pd.Series, *, cost: float | Mapping[Any, float] = 0.0) -> SideBySide:
         """Lay other segments beside these: where they agree on what to do, and where not.
 
         Parameters
         ----------
         segments
             Labels indexed by customer id, not learned from these outcomes.
+        cost
+            As in `policy_value`: of treating a customer, one number, or arm to number.
+
+        Returns
+        -------
+        SideBySide
+            Counts, effects in every cell, and the best arms by either division.
 
         Raises
         ------
+        ParameterError, ColumnError
+            If `segments` is no Series, a cost no number from 0, or an arm of `cost` none.
         DataError
             If they hold none of the customers.
         """
-        return lay_beside(segments, self.segments.dropna(), self._scores)
+        costs = arm_costs(cost, self._scores.columns.tolist())
+        return lay_beside(segments, self.segments.dropna(), self._scores, costs)
 
     def summary(self) -> str:
         """Return how many segments there are, and whether their effects differ."""
@@ -244,22 +255,11 @@ def effect_segments(
     learn = _half(trial, learner.random_state)
     grown = _part(trial, learn)
     fold = draw_folds(grown, learner)
-    predicted = predict_outcomes(grown, fold, learner)
-    scores = doubly_robust(grown, predicted[fold, np.arange(len(fold))])
-    effects = scores[:, 1:] - scores[:, :1]
-    by_leaves = _gain_by_leaves(grown, fold, predicted, learner, (max_segments, min_share))
-    best = by_leaves.iloc[int(np.argmax(by_leaves["gain"]))]
-    target = effects
-    if best["grown_on"] == "uplift":
-        everybody = np.ones(len(fold), dtype=bool)
-        target = predict_uplift(grown, everybody, everybody, predicted[0], learner)
-    leaves = _grow(grown, target, int(best["segments"]), min_share)
-    own = _assign(leaves, grown.features)
-    learned = np.array([effects[own == leaf].mean(axis=0) for leaf in range(len(leaves))])
-    order = np.argsort(-learned.max(axis=1), kind="stable")
-    leaves = [leaves[leaf] for leaf in order]
+    with few_threads(len(fold)):
+        leaves, learned, by_leaves = _learn_leaves(grown, fold, learner, (max_segments, min_share))
+        expected = predict_held(trial, learn, ~learn, learner)
     names = _names(len(leaves))
-    held = doubly_robust(_part(trial, ~learn), predict_held(trial, learn, ~learn, learner))
+    held = doubly_robust(_part(trial, ~learn), expected)
     codes = _assign(leaves, trial.features[~learn])
     columns = [column for feature in trial.known for column in feature.columns]
     rules = {
@@ -267,7 +267,7 @@ def effect_segments(
     }
     table = _measured(held[:, 1:] - held[:, :1], codes, names, trial.arms[1:])
     table.insert(1, "rule", table["segment"].map(rules))
-    table["effect_learned"] = learned[order].ravel()
+    table["effect_learned"] = learned.ravel()
     labels = pd.Series(
         pd.Categorical.from_codes(codes, names, ordered=True), trial.rows.index[~learn]
     )
@@ -311,6 +311,26 @@ def _part(trial: Trial, rows: Mask) -> Trial:
         None,
         trial.account,
     )
+
+
+def _learn_leaves(
+    trial: Trial, fold: Codes, learner: Learner, limits: tuple[int, float]
+) -> tuple[list[_Leaf], Matrix, pd.DataFrame]:
+    """Return the leaves that predict best, their effects, and how well each number predicts."""
+    predicted = predict_outcomes(trial, fold, learner)
+    scores = doubly_robust(trial, predicted[fold, np.arange(len(fold))])
+    effects = scores[:, 1:] - scores[:, :1]
+    by_leaves = _gain_by_leaves(trial, fold, predicted, learner, limits)
+    best = by_leaves.iloc[int(np.argmax(by_leaves["gain"]))]
+    target = effects
+    if best["grown_on"] == "uplift":
+        everybody = np.ones(len(fold), dtype=bool)
+        target = predict_uplift(trial, everybody, everybody, predicted[0], learner)
+    leaves = _grow(trial, target, int(best["segments"]), limits[1])
+    own = _assign(leaves, trial.features)
+    learned = np.array([effects[own == leaf].mean(axis=0) for leaf in range(len(leaves))])
+    order = np.argsort(-learned.max(axis=1), kind="stable")
+    return [leaves[leaf] for leaf in order], learned[order], by_leaves
 
 
 def _grow(trial: Trial, effects: Matrix, size: int, min_share: float) -> list[_Leaf]:

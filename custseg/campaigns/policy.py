@@ -22,7 +22,7 @@ from custseg.campaigns._policy_learning import (
 )
 from custseg.campaigns._trial import Codes, Mask, Matrix, Trial
 from custseg.campaigns.srm import p_words
-from custseg.errors import DataError, ParameterError
+from custseg.errors import DataError, ParameterError, check_columns, check_number
 from custseg.results import Result, format_number
 from custseg.stats import holm
 
@@ -221,8 +221,13 @@ def judge(
         if method == "dr":
             columns, expected = [(way.chances * scores).sum(axis=1) for way in ways], predicted
         else:
-            columns = [_weighted_parts(trial, way.chances, cost) for way in ways]
-            expected = _stratum_means(trial)
+            at = np.arange(len(fold)), trial.arm
+            net = trial.outcome - cost[trial.arm]
+            columns = [
+                weighted_parts(trial.stratum, way.chances[at] / trial.propensity[at], net)
+                for way in ways
+            ]
+            expected = stratum_means(trial)
         parts = np.column_stack(columns)
         noise = trial.received / trial.propensity * (trial.outcome[:, None] - expected)
         moved = np.array([_moved(way, fold, noise) for way in ways])
@@ -241,6 +246,24 @@ def judge(
         compared["p_holm"] = holm(compared["p_value"].to_numpy())
         differences.append(compared.rename(columns={"value": "difference"}))
     return pd.concat(values, ignore_index=True), pd.concat(differences, ignore_index=True)
+
+
+def arm_costs(cost: float | Mapping[Any, float], arms: list[Any]) -> Matrix:
+    """Return the cost of a customer in each arm (A,), the first of which is control.
+
+    Raises
+    ------
+    ColumnError, ParameterError
+        If an arm is none, or a cost is no number from 0.
+    """
+    if isinstance(cost, Mapping):
+        check_columns(arms, list(cost), where="the campaign's arms")
+        by_arm = dict.fromkeys(arms, 0.0) | dict(cost)
+    else:
+        by_arm = dict.fromkeys(arms, cost) | {arms[0]: 0.0}
+    for name, value in by_arm.items():
+        check_number(value, f"cost[{name!r}]", ge=0)
+    return np.array([float(by_arm[name]) for name in arms])
 
 
 def segment_gains(
@@ -276,26 +299,25 @@ def mean_estimates(parts: Matrix, more: ArrayLike = 0.0) -> pd.DataFrame:
     )
 
 
-def _weighted_parts(trial: Trial, policy: Matrix, cost: Matrix) -> Matrix:
-    """Return the parts (n,) whose mean is the value among those who got what the policy gives.
+def weighted_parts(stratum: Codes, weight: Matrix, values: Matrix) -> Matrix:
+    """Return the parts (n,) whose mean is the weighted mean of values (n,) within strata.
 
-    Within a stratum the value is a weighted mean, so that weights add up to its size; strata count
-    by their size. In a stratum where nobody got it, the value is that of the other strata.
+    Weights add up to a stratum's size; strata count by their size. In a stratum without weights
+    the mean is that of the other strata. What a stratum's mean takes from the spread of the few
+    that it is made of is given back, as n - 1 does.
     """
-    at = np.arange(len(policy)), trial.arm
-    weight = policy[at] / trial.propensity[at]
-    net = trial.outcome - cost[trial.arm]
-    size = np.bincount(trial.stratum)
-    total = np.bincount(trial.stratum, weight)
-    overall = weight @ net / weight.sum() if weight.any() else np.nan
+    size, total = np.bincount(stratum), np.bincount(stratum, weight)
+    overall = weight @ values / weight.sum() if weight.any() else np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = np.where(total > 0, np.bincount(trial.stratum, weight * net) / total, overall)
+        mean = np.where(total > 0, np.bincount(stratum, weight * values) / total, overall)
         scale = np.where(total > 0, size / total, 0)
-    own = value[trial.stratum]
-    return np.asarray(own + scale[trial.stratum] * weight * (net - own))
+        n = total**2 / np.bincount(stratum, weight**2)
+        scale *= np.where(n > 1, np.sqrt(n / (n - 1)), 1)
+    own = mean[stratum]
+    return np.asarray(own + scale[stratum] * weight * (values - own))
 
 
-def _stratum_means(trial: Trial) -> Matrix:
+def stratum_means(trial: Trial) -> Matrix:
     """Return the mean outcome of each arm in the customer's stratum, (n, A)."""
     member = trial.stratum, trial.arm
     shape = int(trial.stratum.max()) + 1, len(trial.arms)

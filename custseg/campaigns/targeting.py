@@ -6,17 +6,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from custseg.campaigns._crossfit import Learner, doubly_robust, draw_folds, predict_outcomes
+from custseg.campaigns._crossfit import (
+    Learner,
+    doubly_robust,
+    draw_folds,
+    few_threads,
+    predict_outcomes,
+)
 from custseg.campaigns._policy_learning import Policy, learned_policies
 from custseg.campaigns._trial import Codes, Matrix, Trial, read_trial
 from custseg.campaigns.effect_tree import EffectSegments
 from custseg.campaigns.policy import (
     PolicyValue,
+    arm_costs,
     fixed_policies,
     judge,
     segment_gains,
 )
-from custseg.errors import check_columns, check_number
+from custseg.errors import check_number
 
 _FEW_IN_SEGMENT = 50
 
@@ -125,13 +132,14 @@ def policy_value(
         more=[name for name in given.values() if isinstance(name, str)],
         learned_from=learned_from,
     )
-    costs = _costs(cost, trial)
+    costs = arm_costs(cost, trial.arms)
     fixed = fixed_policies(trial, given)
     fold = draw_folds(trial, learner)
-    predicted = predict_outcomes(trial, fold, learner)
-    ways, chosen = learned_policies(
-        trial, fold, predicted, learner if len(features) else None, cost=costs, budget=budget
-    )
+    with few_threads(len(fold)):
+        predicted = predict_outcomes(trial, fold, learner)
+        ways, chosen = learned_policies(
+            trial, fold, predicted, learner if len(features) else None, cost=costs, budget=budget
+        )
     ways = fixed | ways
     own = predicted[fold, np.arange(len(fold))]
     table, differences = judge(trial, fold, own, ways, costs)
@@ -148,18 +156,6 @@ def policy_value(
         outcome,
         tuple(_notes(trial, costs, chosen, features)),
     )
-
-
-def _costs(cost: float | Mapping[Any, float], trial: Trial) -> Matrix:
-    """Return the cost of a customer in each arm."""
-    if isinstance(cost, Mapping):
-        check_columns(trial.arms, list(cost), where="the campaign's arms")
-        by_arm = dict.fromkeys(trial.arms, 0.0) | dict(cost)
-    else:
-        by_arm = dict.fromkeys(trial.arms, cost) | {trial.arms[0]: 0.0}
-    for name, value in by_arm.items():
-        check_number(value, f"cost[{name!r}]", ge=0)
-    return np.array([float(by_arm[name]) for name in trial.arms])
 
 
 def _probabilities(trial: Trial, ways: Mapping[str, Policy]) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Pictures of whom to target."""
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,8 @@ from custseg.errors import check_option
 
 if TYPE_CHECKING:
     from custseg.campaigns import EffectSegments, PolicyValue, SideBySide, Uplift
+
+_WIDTH = 32  # letters of a name in a line
 
 
 def policy_values(found: "PolicyValue", *, method: str = "dr", ax: Axes | None = None) -> Axes:
@@ -101,11 +104,13 @@ def effect_segments(found: "EffectSegments", *, ax: Axes | None = None) -> Axes:
     """
     table = found.to_frame()
     segments, arms = table["segment"].unique(), table["arm"].unique()
-    ax = _new(ax, 1.4 + 0.5 * len(segments))
-    _by_arm(ax, table, segments, arms)
     rules = table.drop_duplicates("segment")
-    _names(ax, [f"{row.segment}: {row.rule}" for row in rules.itertuples()])
-    ax.set_xlabel("effect on customers it was not learned from (with 95% interval)")
+    names = [f"{row.segment}: {row.rule}" for row in rules.itertuples()]
+    lines = sum(max(2, _wrapped(name).count("\n") + 1) for name in names)
+    ax = _new(ax, 1.4 + 0.25 * lines)
+    _by_arm(ax, table, segments, arms)
+    _names(ax, names)
+    ax.set_xlabel("effect on customers it was not learned from\n(with 95% interval)")
     return ax
 
 
@@ -133,8 +138,8 @@ def side_by_side(found: "SideBySide", *, ax: Axes | None = None) -> Axes:
     same = found.agreement.set_index("segment")["share_same_arm"]
     _names(ax, [f"{name} ({same[name]:.0%} same arm)" for name in share.index])
     ax.set_xlim(0, 1)
-    ax.set_xlabel("share of the segment's customers, by effect-aware segment")
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    ax.set_xlabel("share of the segment's customers")
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), title="effect-aware\nsegment")
     return ax
 
 
@@ -157,10 +162,14 @@ def _new(ax: Axes | None, height: float) -> Axes:
 
 
 def _names(ax: Axes, names: Any) -> None:
-    ax.set_yticks(np.arange(len(names)), [_plain(name) for name in names])
+    ax.set_yticks(np.arange(len(names)), [_plain(_wrapped(name)) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     sns.despine(ax=ax, left=True)
+
+
+def _wrapped(name: object) -> str:
+    return textwrap.fill(str(name), _WIDTH)
 
 
 def _plain(name: object) -> str:

@@ -51,7 +51,7 @@ def test_without_features_values_are_means_and_differences_are_welch_like():
         own = table.loc[table["arm"] == arm, "spend"]
         row = found.loc[(name, "ipw")]
         assert row["value"] == pytest.approx(own.mean(), abs=1e-12)
-        assert row["se"] == pytest.approx(own.std(ddof=0) / np.sqrt(len(own)), rel=1e-3)
+        assert row["se"] == pytest.approx(own.std(ddof=1) / np.sqrt(len(own)), rel=1e-3)
     pair = policy_value(table, **ROLES).compare("everybody: offer", "nobody", method="ipw")
     welch = stats.ttest_ind(
         table.loc[table["arm"] == "offer", "spend"],

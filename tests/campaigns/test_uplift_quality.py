@@ -3,10 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from custseg.campaigns import Learner, predict_effects
 from custseg.campaigns._crossfit import fit_ridge
-from custseg.campaigns.uplift import _areas, _curve, _ranks, _slope
+from custseg.campaigns._ranking import (
+    Scores,
+    fold_centred,
+    fold_ranks,
+    gain_curve,
+    rank_areas,
+    score_slope,
+    shared_errors,
+)
 from custseg.errors import ColumnError, DataError, ParameterError
 
 ROLES = {"outcome": "spend", "arm": "arm", "control": "none", "customer_id": "customer"}
@@ -23,6 +32,12 @@ def campaign(n=2_000, seed=0, slope=2.0):
     )
 
 
+def areas(effect, score):
+    """Of a ranking that is given: nothing is shared between folds."""
+    rank = fold_ranks(score, np.zeros(len(score), dtype=np.intp))
+    return rank_areas(None, 1, Scores("dr", effect, effect), rank)
+
+
 def areas_by_hand(effect, score):
     """Treat one customer after the other, the best first; trapezoids under what is gained."""
     gained = np.concatenate([[0], np.cumsum(effect[np.argsort(-score)])]) / len(effect)
@@ -34,14 +49,14 @@ def areas_by_hand(effect, score):
 def test_areas_are_those_under_the_curve_of_gains(n):
     rng = np.random.default_rng(n)
     effect, score = rng.normal(size=n), rng.permutation(n).astype(float)
-    found = _areas(effect, _ranks(score, np.zeros(n, dtype=int)))
+    found = areas(effect, score)
     assert [found["auuc"], found["qini"]] == pytest.approx(areas_by_hand(effect, score))
 
 
 def test_ties_count_as_the_mean_of_all_orders():
     effect = np.array([3.0, -1.0, 5.0, 0.5])
     score = np.array([1.0, 1.0, 1.0, 0.0])
-    found = _areas(effect, _ranks(score, np.zeros(4, dtype=int)))
+    found = areas(effect, score)
     rng = np.random.default_rng(0)
     orders = [areas_by_hand(effect, score + 1e-6 * rng.random(4))[1] for _ in range(4_000)]
     assert found["qini"] == pytest.approx(np.mean(orders), abs=0.02)
@@ -55,8 +70,8 @@ def test_weighted_qini_is_the_classic_one_with_equal_arms():
     y = table["spend"].to_numpy()[order]
     classic = 2 * np.concatenate([[0], np.cumsum(np.where(treated, y, -y))]) / len(y)
     effect = np.where(table["arm"] == "mail", 2.0, -2.0) * table["spend"].to_numpy()
-    rank = _ranks(table["x"].to_numpy(), np.zeros(400, dtype=int))
-    curve = _curve(effect, rank)
+    rank = fold_ranks(table["x"].to_numpy(), np.zeros(400, dtype=int))
+    curve = gain_curve(effect, rank)
     np.testing.assert_allclose(curve["gain"], classic[::4], atol=1e-10)
 
 
@@ -68,11 +83,54 @@ def test_intervals_of_areas_cover_what_is_true():
         rng = np.random.default_rng(seed)
         x = rng.normal(size=300)
         effect = 1 + 2 * x + rng.normal(0, 1, 300)
-        found = _areas(effect, _ranks(x, np.zeros(300, dtype=int)))
+        found = areas(effect, x)
         hits.append(found["qini_low"] < truth < found["qini_high"])
         auuc_hits.append(found["auuc_low"] < truth + 0.5 < found["auuc_high"])
     assert 0.92 <= np.mean(hits) <= 0.98
     assert 0.92 <= np.mean(auuc_hits) <= 0.98
+
+
+def test_ranks_are_those_of_scipy_within_folds():
+    rng = np.random.default_rng(2)
+    score, fold = rng.normal(size=500).round(1), rng.integers(0, 4, 500)
+    expected = np.empty(500)
+    for k in range(4):
+        own = fold == k
+        expected[own] = (stats.rankdata(-score[own]) - 0.5) / own.sum()
+    np.testing.assert_allclose(fold_ranks(score, fold), expected, atol=1e-15)
+
+
+def test_folds_share_what_each_moves_in_the_other():
+    """Errors of a slope are linear in predictions: with the other fold less without it."""
+    rng = np.random.default_rng(3)
+    fold, noise = np.arange(200) % 4, rng.normal(size=200)
+    uplift = rng.normal(size=(4, 200))
+    own = uplift[fold, np.arange(200)]
+    for k in range(4):
+        uplift[k, fold == k] = own[fold == k]
+    moved = np.empty((4, 4))
+    for j in range(4):
+        change = (fold_centred(own, fold) - fold_centred(uplift[j], fold)) * noise
+        moved[j] = np.bincount(fold, change)
+    x = fold_centred(own, fold)
+    by_hand = sum(moved[j, k] * moved[k, j] for j in range(4) for k in range(4)) / (x @ x) ** 2
+    found = shared_errors(uplift, fold, [Scores("dr", noise, noise)], 3)[0]
+    assert found["slope"][0] == pytest.approx(max(by_hand, 0), rel=1e-10)
+    assert found["area"][0] >= 0
+    assert found["curve"][-1] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("features", [["x"], ["x", "z"]])
+def test_intervals_cover_where_rankings_are_learned_from_nothing(features):
+    """Folds learn from each other: the error of Qini is far above what one fold would say."""
+    rows = []
+    for seed in range(80):
+        found = predict_effects(campaign(300, seed, slope=0.0), **ROLES, features=features)
+        rows.append(found.to_frame().query("method == 'dr'").iloc[0])
+    found = pd.DataFrame(rows)
+    assert ((found["qini_low"] < 0) & (found["qini_high"] > 0)).mean() >= 0.9
+    assert ((found["auuc_low"] < 0.5) & (found["auuc_high"] > 0.5)).mean() >= 0.9
+    assert 0.8 < (found["qini_se"] ** 2).mean() / (found["qini"] ** 2).mean() < 1.35
 
 
 @pytest.mark.parametrize("kind", ["t", "x", "dr"])
@@ -108,7 +166,7 @@ def test_slope_is_that_of_least_squares():
     rng = np.random.default_rng(1)
     x = rng.normal(size=80)
     y = 2 + 0.7 * x + rng.normal(size=80)
-    found = _slope(y, x)
+    found = score_slope(y, x, np.zeros(80, dtype=np.intp), 0.0)
     slope = np.polyfit(x, y, 1)[0]
     assert found["slope"] == pytest.approx(slope)
     import statsmodels.api as sm
