@@ -26,15 +26,20 @@ def read_orders(tx: Transactions, as_of: Any) -> tuple[nw.LazyFrame, int]:
     DataError
         If `tx` has no roles, or customers, times or amounts are missing.
     """
+    check_orders(tx)
+    day = last_day(tx, as_of)
+    priced = "amount" in tx.frame.collect_schema().names()
+    buys = nw.when(nw.col("amount") >= 0).then(nw.lit(1)) if priced else nw.lit(1)
+    return tx.frame.filter(nw.col(DAY) <= day).with_columns(purchase=buys), day
+
+
+def check_orders(tx: Any) -> None:
+    """Raise `DataError` unless `tx` has roles."""
     if not isinstance(tx, Transactions):
         raise DataError(
             f"tx is a {type(tx).__name__}, but must be cs.Transactions(data, customer_id=..., "
             "timestamp=...), which says which column is what."
         )
-    day = last_day(tx, as_of)
-    priced = "amount" in tx.frame.collect_schema().names()
-    buys = nw.when(nw.col("amount") >= 0).then(nw.lit(1)) if priced else nw.lit(1)
-    return tx.frame.filter(nw.col(DAY) <= day).with_columns(purchase=buys), day
 
 
 def period_number(period: str) -> nw.Expr:

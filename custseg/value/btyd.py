@@ -10,6 +10,7 @@ from custseg._engine import collect, from_day
 from custseg.audit import DAY
 from custseg.errors import DataError, check_option
 from custseg.tables import Transactions, last_day, nets_returns, plain_ids
+from custseg.value._orders import check_orders
 
 UNITS = {"D": "days", "W": "weeks", "M": "months"}
 MONDAY = -700_003
@@ -44,7 +45,7 @@ def btyd_summary(tx: Transactions, as_of: Any = None, unit: str = "D") -> pd.Dat
     Raises
     ------
     DataError
-        If ids or times are missing, or nobody bought by `as_of`.
+        If `tx` has no roles, ids or times are missing, or nobody bought by `as_of`.
     ParameterError
         If `as_of` is no date, or `unit` is none of the three.
 
@@ -75,6 +76,7 @@ def btyd_summary(tx: Transactions, as_of: Any = None, unit: str = "D") -> pd.Dat
     7                  2.0     20.0  30.0            40.0
     9                  0.0      0.0  26.0             0.0
     """
+    check_orders(tx)
     check_option(unit, "unit", UNITS)
     day = last_day(tx, as_of)
     table = collect(_count(purchase_units(tx, day, unit)))

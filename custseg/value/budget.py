@@ -98,9 +98,8 @@ def allocate_budget(
     ----------
     curves
         What `response_curves` returned; or a frame by segment (its index, or a column `segment`)
-        with ``size`` and ``scale``
-        and, for their doubt, ``size_se``, ``scale_se`` and ``correlation`` (of the logarithms; 0
-        where it is not given).
+        with ``size`` and ``scale`` and, for their doubt, ``size_se``, ``scale_se`` and
+        ``correlation`` (of the logarithms; 0 where it is not given).
     budget
         The money to spend, above 0.
     form

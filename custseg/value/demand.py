@@ -14,7 +14,7 @@ from custseg.errors import DataError, check_number, check_option
 from custseg.results import Result
 from custseg.stats import wilson
 from custseg.tables import Transactions, require_roles
-from custseg.value._orders import read_orders, with_segments
+from custseg.value._orders import check_orders, read_orders, with_segments
 from custseg.value._segments import name_segments
 
 RANKS = ("lift_low", "lift", "customers", "quantity", "amount", "lines")
@@ -193,6 +193,7 @@ def segment_demand(
     check_option(by, "by", ("category", "product"))
     check_number(min_customers, "min_customers", ge=1, integer=True)
     check_number(level, "level", gt=0, lt=1)
+    check_orders(tx)
     labels = name_segments(segments)
     require_roles(tx, [by], what=f"segment_demand(by={by!r})")
     lines, _ = read_orders(tx, as_of)

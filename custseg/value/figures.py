@@ -126,7 +126,7 @@ def purchase_figures(
     segments: pd.Series | None = None,
     *,
     visits: Touchpoints | None = None,
-    benchmarks: Sequence[Benchmark] = (),
+    benchmarks: Benchmark | Sequence[Benchmark] = (),
     since: Any = None,
     as_of: Any = None,
     level: float = 0.95,
@@ -204,6 +204,7 @@ def purchase_figures(
             if found is not None:
                 rows.append({"figure": figure, "segment": name} | found)
     frame = pd.DataFrame(rows)
+    benchmarks = [benchmarks] if isinstance(benchmarks, Benchmark) else benchmarks
     if benchmarks:
         frame = _against(frame, benchmarks)
         notes += _benchmark_notes(benchmarks, day)

@@ -13,6 +13,7 @@ from custseg.errors import DataError, ParameterError, check_number
 from custseg.results import Result, format_number
 from custseg.stats import mean_interval
 from custseg.tables import Transactions, last_day
+from custseg.value._orders import check_orders
 from custseg.value._purchases import PurchaseModel
 from custseg.value.btyd import UNITS, btyd_summary, purchase_units, unit_of
 
@@ -187,6 +188,7 @@ def btyd_holdout(
             f"model is {model!r}, but must be a model of purchases, such as cs.value.BetaGeo()."
         )
     check_number(level, "level", gt=0, lt=1)
+    check_orders(tx)
     end, start = last_day(tx, as_of), to_day(split, "split")
     units = unit_of(end, unit) - unit_of(start, unit)
     if units < 1:

@@ -223,8 +223,13 @@ def survival(
     """
     check_number(level, "level", gt=0, lt=1)
     times = _check_horizons(horizons)
+    if not isinstance(customers, pd.DataFrame) or customers.empty:
+        raise DataError(
+            f"customers is a {type(customers).__name__} without rows or columns, but must be a "
+            "frame with one row per customer, such as churn_by_silence(...) returns."
+        )
     check_columns(list(customers.columns), [duration, event], where="customers")
-    if customers.empty or not customers.index.is_unique:
+    if not customers.index.is_unique:
         raise DataError("customers must have one row per customer. Keep one row for each id.")
     labels, notes = match_segments(segments, customers.index)
     table = by_id(pd.DataFrame({"time": customers[duration], "event": customers[event]}))

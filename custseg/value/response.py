@@ -141,6 +141,11 @@ def response_curves(
     0   loyal  101.0  498.0  200.0
     """
     check_option(form, "form", RESPONSE)
+    if not isinstance(history, pd.DataFrame) or history.empty:
+        raise DataError(
+            f"history is a {type(history).__name__} without rows or columns, but must be a frame "
+            "with one row per segment and period."
+        )
     check_columns(list(history.columns), [segment, spend, response], where="history")
     points = history[[segment, spend, response]].set_axis(["segment", "spend", "response"], axis=1)
     for name in ("spend", "response"):

@@ -63,7 +63,8 @@ class SegmentValue(Result):
             ``segment`` (``"(all)"`` first), ``n`` customers, their ``share``; ``mean`` and
             ``total`` value; ``share_of_value``; ``at_stake``, the value that would be added if all
             its customers were still active; each with ``_ci_low`` and ``_ci_high``. ``at_stake``
-            is missing where nothing is known of who is active.
+            is missing where nothing is known of who is active; a single customer's mean has no
+            interval.
         """
         return self._table.copy()
 
@@ -193,6 +194,7 @@ def segment_value(
         where = slice(number * len(names), (number + 1) * len(names))
         table[name] = point[where]
         table[f"{name}_ci_low"], table[f"{name}_ci_high"] = low[where], high[where]
+    table.loc[table["n"] < 2, ["mean_ci_low", "mean_ci_high"]] = np.nan
     best = pd.Index(TOP, name="top")
     held = {"customers": np.array(TOP) * counted.sum(), "share_of_value": point[cut:-1]}
     held |= {"ci_low": low[cut:-1], "ci_high": high[cut:-1]}
@@ -237,7 +239,9 @@ def _read(
         )
     if value.empty or not value.index.is_unique:
         raise DataError("value must have customers, each of them once. Check the ids in its index.")
-    worth = read_numbers(value.rename("value"))
+    if not pd.api.types.is_numeric_dtype(value):
+        raise DataError(f"value holds {value.dtype}, not numbers. Make it a number first.")
+    worth = read_numbers(value)
     if not np.isfinite(worth).all():
         example = value.index[int((~np.isfinite(worth)).argmax())]
         raise DataError(
@@ -246,6 +250,8 @@ def _read(
         )
     known = np.full(len(worth), np.nan)
     if alive is not None:
+        if not isinstance(alive, pd.Series) or not alive.index.is_unique:
+            raise DataError("alive must be a Series with one probability per customer_id.")
         known = read_numbers(alive.reindex(value.index))
         if not ((known > 0) & (known <= 1)).all():
             raise DataError(

@@ -112,7 +112,7 @@ def price_meter(
         by lines between named prices, and cross where those do: too cheap with expensive at the
         point of marginal cheapness, with too expensive at the optimal price point; cheap with
         expensive at the indifference price point, with too expensive at the point of marginal
-        expensiveness. Intervals are percentiles of the bootstrap.
+        expensiveness. Intervals are percentiles of the bootstrap; a single customer has none.
 
     Raises
     ------
@@ -240,6 +240,8 @@ def _intervals(
     prices: Vector, w: Vector, grid: Vector, n_boot: int, rng: np.random.Generator, level: float
 ) -> Vector:
     n = len(prices)
+    if n < 2:
+        return np.full((2, len(POINTS)), np.nan)
     drawn = rng.multinomial(n, np.full(n, 1 / n), size=n_boot) * w
     points = _crossings(_curves(prices, drawn, grid), grid)
     return np.quantile(points, [(1 - level) / 2, (1 + level) / 2], axis=0)

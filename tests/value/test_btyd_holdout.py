@@ -134,6 +134,8 @@ def test_wrong_questions_are_refused(tx, kwargs, words):
 def test_what_is_no_model_or_has_no_customers_is_refused(tx):
     with pytest.raises(ParameterError, match=r"must be a model of purchases.*BetaGeo\(\)"):
         btyd_holdout(tx, "BetaGeo", split="2023-01-01")
+    with pytest.raises(DataError, match=r"tx is a DataFrame, but must be cs\.Transactions"):
+        btyd_holdout(pd.DataFrame(), BetaGeo(), split="2023-01-01")
     with pytest.raises(DataError, match="nobody bought by 2020-01-01"):
         btyd_holdout(tx, BetaGeo(), split="2020-01-01")
 

@@ -113,6 +113,11 @@ def test_a_wrong_question_is_refused(kwargs, error, words):
         btyd_summary(read(order_lines()), **kwargs)
 
 
+def test_a_table_without_roles_is_refused():
+    with pytest.raises(DataError, match=r"tx is a DataFrame, but must be cs\.Transactions"):
+        btyd_summary(order_lines())
+
+
 def test_rows_without_a_customer_are_refused():
     lines = order_lines().astype({"who": "float"})
     lines.loc[3, "who"] = np.nan

@@ -228,6 +228,9 @@ def test_bad_input_is_refused_with_a_remedy(change, error, words):
 
 
 def test_a_history_that_tells_no_curve_is_refused():
+    for nothing in (None, history().head(0)):
+        with pytest.raises(DataError, match="must be a frame with one row per segment and period"):
+            response_curves(nothing)
     flat = pd.DataFrame({"segment": "A", "spend": np.arange(8.0), "response": [5, 4.0] * 4})
     with pytest.raises(ConvergenceError, match="'A' does not rise"):
         response_curves(flat.assign(response=-np.arange(8.0)))

@@ -140,6 +140,8 @@ def test_bad_input_is_refused_with_a_remedy():
     lines, segments = order_lines(), labels()
     with pytest.raises(ParameterError, match="'category', 'product'"):
         segment_demand(read(lines), segments, by="brand")
+    with pytest.raises(DataError, match=r"tx is a DataFrame, but must be cs\.Transactions"):
+        segment_demand(lines, segments)
     with pytest.raises(ColumnError, match="needs the role product"):
         segment_demand(read(lines), segments, by="product")
     with pytest.raises(DataError, match="but must be a Series of labels"):

@@ -123,6 +123,8 @@ def test_bad_input_is_refused_with_a_remedy():
         Benchmark("repeat_rate", 30, source="x", date="2024-01-01")
     mark = Benchmark("conversion", 0.3, source="x", date="2024-01-01")
     with pytest.raises(ParameterError, match="it needs visits="):
+        purchase_figures(read(order_lines()), benchmarks=mark)
+    with pytest.raises(ParameterError, match="it needs visits="):
         purchase_figures(read(order_lines()), benchmarks=[mark])
     with pytest.raises(DataError, match="nobody ordered"):
         purchase_figures(read(order_lines()), since="2030-01-01", as_of="2030-02-01")

@@ -220,6 +220,14 @@ def test_segments_have_curves_of_their_own_and_order_does_not_matter():
     np.testing.assert_allclose(doubled.to_frame()["price"], found.to_frame()["price"])
 
 
+def test_a_single_customer_has_points_without_intervals():
+    table = answers(1)
+    segments = pd.Series(np.where(table.index == 3, "B", "A"), table.index)
+    rows = price_meter(table, segments, n_boot=50).to_frame().query("segment == 'B'")
+    assert rows["price"].notna().all()
+    assert rows[["ci_low", "ci_high"]].isna().all(axis=None)
+
+
 def test_answers_out_of_order_are_set_aside_and_accounted_for():
     table = answers(2)
     table.loc[3, "cheap"] = 99.0

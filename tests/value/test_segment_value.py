@@ -237,6 +237,8 @@ def test_small_segments_and_negative_values_are_noted():
         ({"segments": pd.Series("x", range(300))}, DataError, "none of the 300 customers"),
         ({"alive": pd.Series(1.5, IDS)}, DataError, "above 0 and at most 1"),
         ({"alive": pd.Series(0.5, IDS[:9])}, DataError, "above 0 and at most 1"),
+        ({"alive": [0.5] * 300}, DataError, "alive must be a Series"),
+        ({"value": pd.Series("x", IDS)}, DataError, "value holds str, not numbers"),
         ({"n_resamples": 0}, ParameterError, "n_resamples is 0"),
         ({"level": 1}, ParameterError, "level is 1"),
         ({"random_state": -1}, ParameterError, "random_state is -1"),
@@ -321,3 +323,13 @@ def test_intervals_cover_the_true_value_only_if_the_models_are_fitted_again():
             hits[name] += row["mean_ci_low"] <= true <= row["mean_ci_high"]
     assert hits["fitted again"] >= 24  # 95% of 30, less three errors
     assert hits["as known"] < hits["fitted again"]
+
+
+def test_a_single_customer_has_a_mean_without_an_interval():
+    ids = pd.Index(range(40), name="customer_id")
+    worth = pd.Series(np.arange(1.0, 41), ids)
+    found = segment_value(worth, pd.Series(["A"] * 39 + ["B"], ids), n_resamples=50)
+    row = found.to_frame().set_index("segment").loc["B"]
+    assert row["mean"] == 40
+    assert np.isnan([row["mean_ci_low"], row["mean_ci_high"]]).all()
+    assert row["total_ci_low"] < 40 < row["total_ci_high"]

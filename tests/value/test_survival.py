@@ -153,6 +153,9 @@ def test_bad_input_is_refused_with_a_remedy(leukemia):
         survival(table.assign(churned=2))
     with pytest.raises(DataError, match="not numbers"):
         survival(table.astype({"duration": str}))
+    for nothing in (None, table.head(0)):
+        with pytest.raises(DataError, match="must be a frame with one row per customer"):
+            survival(nothing)
     with pytest.raises(ParameterError, match="horizons is empty"):
         survival(table, horizons=[])
     with pytest.raises(ParameterError, match="silence is 0"):
