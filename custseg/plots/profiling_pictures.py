@@ -120,7 +120,7 @@ def _heat(found: "Markers", ax: "Axes | None") -> "Axes":
     wide, marked = found.wide(), found.wide("marker").astype(bool)
     if ax is None:
         width = 2.6 + column_width(wide.columns, 0.9) * wide.shape[1]
-        size = (width, max(3.4, 1.2 + 0.35 * len(wide)))
+        size = (width, max(3.4, 1 + 0.35 * len(wide)))
         _, ax = plt.subplots(figsize=size, layout="constrained")
     edge = max(float(np.nanmax(np.abs(wide.to_numpy()), initial=0.5)), 0.5)
     words = wide.round(1).map(lambda x: f"{x + 0.0:+.1f}") + marked.map({True: " *", False: ""}.get)
