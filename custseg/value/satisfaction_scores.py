@@ -125,7 +125,7 @@ def satisfaction(
         `ces`. The interval of a difference joins those of its two sides (the method of variance
         estimates recovery); its p-value is the level at which it would end at 0, taken from the
         95% interval on the scale of the normal distribution. Neither breaks down where everybody
-        gave one answer.
+        gave one answer; only CES, a mean, has no error then, and its difference no p-value.
 
     Raises
     ------
