@@ -52,17 +52,28 @@ def coverage() -> Iterator[tuple[Any, ...]]:
 
 
 def value_shares() -> Iterator[tuple[Any, ...]]:
-    """Yield how often the interval of a segment's share of all value holds the truth."""
-    for n, share in ((200, 0.3), (1_000, 0.3), (1_000, 0.05)):
-        rng = np.random.default_rng(2)
-        truth = 3 * share / (3 * share + 1 - share)
-        hits = 0
-        for _ in range(DRAWS):
-            inside = rng.random(n) < share
-            spend = rng.lognormal(0, 1, n) * np.where(inside, 3, 1)
-            _, low, high = ratio_interval(spend, inside, level=0.95)
-            hits += low <= truth <= high
-        yield n, share, round(truth, 3), hits / DRAWS
+    """Yield how often the interval of a segment's share of all value holds the truth.
+
+    Weights are one over the chance to be asked, which lies between a tenth and a half, and is twice
+    as high in the segment.
+    """
+    for weighted in (False, True):
+        for n, share in ((200, 0.3), (1_000, 0.3), (1_000, 0.05)):
+            rng = np.random.default_rng(2)
+            truth = 3 * share / (3 * share + 1 - share)
+            hits = 0
+            for _ in range(DRAWS):
+                drawn = 6 * n if weighted else n
+                inside = rng.random(drawn) < share
+                chance = np.ones(drawn)
+                if weighted:
+                    chance = rng.uniform(0.1, 0.5, drawn) * np.where(inside, 2, 1)
+                asked = np.flatnonzero(rng.random(drawn) < chance)[:n] if weighted else slice(None)
+                spend = rng.lognormal(0, 1, drawn) * np.where(inside, 3, 1)
+                given = spend[asked], inside[asked], 1 / chance[asked]
+                _, low, high = ratio_interval(*given, level=0.95)
+                hits += low <= truth <= high
+            yield n, share, "yes" if weighted else "no", round(truth, 3), hits / DRAWS
 
 
 def customers(n: int, columns: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -115,7 +126,7 @@ def main() -> None:
         "Intervals of `cross_classify`:",
         as_table(v, coverage()),
         "Interval of a segment's share of all value (log-normal, three times as high inside):",
-        as_table(["customers", "segment", "share of value", "cover"], value_shares()),
+        as_table(["customers", "segment", "weights", "share of value", "cover"], value_shares()),
         "Seconds:",
         as_table(["call", "customers x columns", "seconds"], timings()),
     ]

@@ -63,3 +63,9 @@ def read_weights(weights: Any, customers: pd.DataFrame, ids: pd.Index) -> tuple[
         f"{counted(len(values), 'customer')} are worth {size:,.0f} of equal weight (Kish)."
     )
     return values / values.mean(), [note]
+
+
+def without_weights(customers: pd.DataFrame, weights: Any) -> pd.DataFrame:
+    """Return the customer table without its column of weights, which describes nobody."""
+    named = isinstance(weights, str) and weights in customers.columns
+    return customers.drop(columns=weights) if named else customers

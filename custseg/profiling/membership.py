@@ -23,7 +23,7 @@ from custseg.profiling._estimates import one_group
 from custseg.profiling._logistic import Step, enough, learn_points, place, place_out_of_fold
 from custseg.profiling._placement import FOLDS, ask, draw, in_between, sample
 from custseg.profiling._rules import Rule, grow_tree, holds, rule_list, words
-from custseg.profiling._weights import read_weights
+from custseg.profiling._weights import read_weights, without_weights
 from custseg.profiling._words import counted, listed, percent
 from custseg.results import Result
 
@@ -287,7 +287,8 @@ def describe_membership(
     check_number(level, "level", gt=0, lt=1)
     check_number(random_state, "random_state", ge=0, integer=True)
     read = read_customers(customers, segments)
-    names = column_names(customers, variables)
+    asked_of = customers if variables is not None else without_weights(customers, weights)
+    names = column_names(asked_of, variables)
     _check_sizes(read.codes, read.names)
     counts, weighted = read_weights(weights, customers, read.frame.index)
     columns = read_columns(read.frame, names)

@@ -25,7 +25,7 @@ from custseg.profiling._measures import (
     read_measures,
     read_roles,
 )
-from custseg.profiling._weights import read_weights
+from custseg.profiling._weights import read_weights, without_weights
 from custseg.profiling._words import counted, listed, percent
 from custseg.results import Result, format_number
 from custseg.stats import wilson
@@ -176,7 +176,7 @@ def profile(
         -1, mean not assigned. A categorical keeps its order; other labels are sorted.
     variables
         The columns that made the segments: numbers, yes/no values or categories. ``None`` takes
-        every numeric and yes/no column that is not a descriptor.
+        every numeric and yes/no column that is neither a descriptor nor the weights.
     descriptors
         Columns that had no part in making the segments; text is allowed. They are tested.
     weights
@@ -245,7 +245,8 @@ def profile(
     """
     check_number(level, "level", gt=0, lt=1)
     _check_table(customers)
-    roles, notes = read_roles(customers, variables, descriptors)
+    described = customers if variables is not None else without_weights(customers, weights)
+    roles, notes = read_roles(described, variables, descriptors)
     labels, told = align_segments(segments, customers.index)
     kept = labels.notna().to_numpy()
     order = _by_id(customers.index[kept])

@@ -129,6 +129,18 @@ def test_weights_judge_as_repeating_the_customers_held_out_does():
     assert f"({everybody['borderline'].mean():.1%}) are borderline" in found.summary()
 
 
+def test_a_column_of_weights_is_not_asked_for():
+    customers, segments = shoppers(300)
+    named = customers.assign(factor=np.random.default_rng(0).gamma(4, 1, 300))
+    found = describe_membership(named, segments, weights="factor")
+    assert "factor" not in found.questions.index
+    again = describe_membership(customers, segments, weights=named["factor"])
+    pd.testing.assert_frame_equal(found.accuracy, again.accuracy)
+    assert found.customers["weight"].mean() == pytest.approx(1)
+    profiled = cs.profiling.profile(named, segments, weights="factor", descriptors=["channel"])
+    assert "factor" not in profiled.to_frame()["variable"].tolist()
+
+
 def test_weights_widen_intervals_and_equal_ones_change_nothing():
     customers, segments = shoppers()
     counts = np.random.default_rng(1).gamma(1, 1, 900) + 0.05
