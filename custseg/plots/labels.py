@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.floating]
 
-REACH = (5, 12, 20, 30, 42, 56, 72)
+REACH = (5, 12, *range(20, 200, 10))
 """How far from its point a label may be put, in typographic points, the nearest first."""
 SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0))
 ALIGN = {1: "left", 0: "center", -1: "right"}

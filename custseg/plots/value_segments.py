@@ -276,7 +276,7 @@ def importance_performance(
     """
     check_option(segment, "segment", list(result.fit.index))
     rows = result.to_frame().query("segment == @segment")
-    ax = ax or _figure(6.8, 5)
+    ax = ax or _figure(6.8, max(5, 0.24 * len(rows)))
     colour = _palette(1)[0]
     ax.hlines(rows["share"], rows["performance_low"], rows["performance_high"], color="0.7")
     ax.vlines(rows["performance"], rows["share_low"], rows["share_high"], color="0.7")

@@ -229,7 +229,7 @@ def describe_membership(
         The segment of each customer, as in `profile`; those not assigned are left out.
     variables
         What may be asked: numbers, yes/no values, categories, text with few values; ``None`` takes
-        every such column. Give those that can be known of a new customer.
+        every such column but the weights. Give those that can be known of a new customer.
     weights
         How much each customer counts, as in `profile`, in what is learned and in how it is judged.
     max_conditions

@@ -106,11 +106,11 @@ def test_drivers_and_needs_are_where_they_belong(answers):
     assert names[0].startswith(needs.to_frame().sort_values("gap")["need"].iloc[-1])
 
 
-@pytest.mark.parametrize("given", [False, True])
-def test_labels_of_drivers_lie_on_nothing_else(given):
+@pytest.mark.parametrize(("given", "p"), [(False, 12), (True, 12), (False, 30)])
+def test_labels_of_drivers_lie_on_nothing_else(given, p):
     own = np.random.default_rng(5)
-    names = [f"the item of number {i}" for i in range(12)]
-    table = pd.DataFrame(5 + own.normal(size=(300, 12)), columns=names)
+    names = [f"item of number {i}" for i in range(p)]
+    table = pd.DataFrame(5 + own.normal(size=(300, p)), columns=names)
     table["nps"] = table[names[0]] + own.normal(size=300)
     found = value.key_drivers(table, "nps", names, n_boot=50)
     ax = plt.subplots(figsize=(6, 4.5), layout="constrained")[1] if given else None
