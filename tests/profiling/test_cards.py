@@ -408,11 +408,13 @@ def test_a_persona_says_how_many_are_like_its_customer():
 @pytest.mark.parametrize("tell", TELLERS)
 def test_the_order_of_the_rows_does_not_matter(tell):
     customers, segments, comments = shoppers()
-    one = tell(customers, segments, variables=["orders"], comments=comments)
+    counts = survey_weights()
+    one = tell(customers, segments, variables=["orders"], weights=counts, comments=comments)
     two = tell(
         customers.sample(frac=1, random_state=0),
         segments.sample(frac=1, random_state=1),
         variables=["orders"],
+        weights=counts.sample(frac=1, random_state=3),
         comments=comments.sample(frac=1, random_state=2),
     )
     assert one.to_markdown() == two.to_markdown()
