@@ -92,13 +92,15 @@ def lay_beside(
     ParameterError
         If `segments` is no Series.
     DataError
-        If it holds none of the customers.
+        If it holds none of the customers, or one twice.
     """
     if not isinstance(segments, pd.Series):
         raise ParameterError(
             f"segments is a {type(segments).__name__}, but must be a Series of labels indexed by "
             "customer id."
         )
+    if segments.index.has_duplicates:
+        raise DataError("the index of segments repeats customers. Keep one row per customer.")
     labels = name_labels(segments).reindex(aware.index)
     known = labels.notna()
     if not known.any():
@@ -138,7 +140,7 @@ def lay_beside(
         )
         for other in counts.columns:
             both = own & (aware == other).to_numpy()
-            if both.sum() < 2:
+            if not both.any():
                 continue
             found = mean_estimates(values[both][:, 1:] - values[both][:, :1])
             head = {"segment": name, "effect_segment": other, "arm": arms[1:], "n": int(both.sum())}

@@ -81,7 +81,16 @@ def draw_folds(trial: Trial, learner: Learner) -> Codes:
     ------
     DataError
         If an arm has too few customers.
+    ParameterError
+        If the learner's model of outcomes is a classifier, and an outcome neither 0 nor 1.
     """
+    if learner.outcome_model is not None and _gives_probabilities(learner.outcome_model):
+        other = trial.outcome[~np.isin(trial.outcome, (0, 1))]
+        if len(other):
+            raise ParameterError(
+                f"outcome_model is a classifier, but outcomes are not only 0 and 1, such as "
+                f"{other[0]:g}. Name a regressor."
+            )
     n_folds, random_state = learner.n_folds, learner.random_state
     counts = np.bincount(trial.arm, minlength=len(trial.arms))
     if counts.min() < 4 * n_folds:
@@ -201,16 +210,44 @@ def _by_scores(
     return _predict(fitted, trial.features[held])
 
 
+def check_learner(learner: Any) -> Learner:
+    """Return the learner, the default one for ``None``.
+
+    Raises
+    ------
+    ParameterError
+        If it is none.
+    """
+    if learner is not None and not isinstance(learner, Learner):
+        raise ParameterError(
+            f"learner is {learner!r}, but must be a Learner, such as Learner(kind='x')."
+        )
+    return Learner() if learner is None else learner
+
+
 def _check_model(model: Any, name: str) -> None:
     if model is None:
         return
-    if isinstance(model, type) or not hasattr(model, "fit") or not hasattr(model, "get_params"):
+    lacks = [verb for verb in ("fit", "predict", "get_params") if not hasattr(model, verb)]
+    if isinstance(model, type) or lacks or not hasattr(model, "__sklearn_tags__"):
+        without = f", which has no {lacks[0]}" if lacks and not isinstance(model, str) else ""
         raise ParameterError(
-            f"{name} is {model!r}, but must be a scikit-learn estimator, such as "
+            f"{name} is {model!r}{without}, but must be a scikit-learn estimator, such as "
             "HistGradientBoostingRegressor()."
         )
-    if name == "effect_model" and _gives_probabilities(model):
+    from sklearn.base import is_classifier, is_regressor
+
+    if not (is_classifier(model) or is_regressor(model)):
+        raise ParameterError(f"{name} is {model!r}, which predicts no outcomes: name a regressor.")
+    if not is_classifier(model):
+        return
+    if name == "effect_model":
         raise ParameterError(f"{name} is a classifier, but effects are numbers: name a regressor.")
+    if not hasattr(model, "predict_proba"):
+        raise ParameterError(
+            f"{name} is {model!r}, a classifier without predict_proba, but means are predicted: "
+            "name one that gives probabilities, such as LogisticRegression()."
+        )
 
 
 class _Line(NamedTuple):

@@ -169,7 +169,7 @@ def score_slope(effect: Matrix, predicted: Matrix, fold: Codes, shared: float) -
     """
     x = fold_centred(predicted, fold)
     names = ("slope", "se", "ci_low", "ci_high", "p_value")
-    if not x @ x > 0:
+    if predicts_alike(predicted, fold):
         return dict.fromkeys(names, float("nan"))
     free = len(x) - int(fold.max()) - 2
     slope = float(x @ effect / (x @ x))
@@ -178,6 +178,12 @@ def score_slope(effect: Matrix, predicted: Matrix, fold: Codes, shared: float) -
     half = float(stats.t.isf(0.025, free)) * se
     p_value = float(stats.t.sf(slope / se, free)) if se > 0 else float("nan")
     return dict(zip(names, (slope, se, slope - half, slope + half, p_value), strict=True))
+
+
+def predicts_alike(predicted: Matrix, fold: Codes) -> bool:
+    """Return whether everybody in a fold has the same prediction, but for rounding."""
+    apart = np.abs(fold_centred(predicted, fold)).max()
+    return bool(apart < 1e-9 * max(1.0, np.abs(predicted).max()))
 
 
 def ends_apart(effect: Matrix, group: Codes, n_groups: int, shared: float) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Customers of a randomised campaign: who was in which arm, who they are, what they did."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,8 @@ class Feature:
             place = pd.Index(self.order).get_indexer(pd.Index(values.astype(object)))
             numbers = np.where(place < 0, np.nan, place)
         else:
+            if not _holds_numbers(values):
+                raise DataError(f"column {self.name!r} must hold numbers, but is {values.dtype}.")
             numbers = values.to_numpy(dtype=float, na_value=np.nan)
         missing = np.isnan(numbers)
         filled = np.where(missing, self.middle, numbers)[:, None]
@@ -63,7 +65,7 @@ def learn_feature(values: pd.Series) -> Feature:
     Raises
     ------
     DataError
-        If it holds dates, infinite values, or none at all.
+        If it holds dates, infinite values, none at all, or texts that nearly nobody shares.
     """
     name, order = str(values.name), ()
     if pd.api.types.is_datetime64_any_dtype(values):
@@ -71,16 +73,21 @@ def learn_feature(values: pd.Series) -> Feature:
             f"feature {name!r} holds dates. Turn it into a number first, such as days before the "
             "campaign."
         )
-    numeric = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
     if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered:
         order = tuple(values.cat.categories)
         numbers = np.where(values.isna(), np.nan, values.cat.codes)
-    elif numeric:
+    elif _holds_numbers(values):
         numbers = values.to_numpy(dtype=float, na_value=np.nan)
     else:
         text = values.astype(object).where(values.notna(), MISSING).astype(str)
         share = text.value_counts(normalize=True)
-        return Feature(name, levels=tuple(sorted(share.index[share >= _RARE])))
+        levels = tuple(sorted(share.index[share >= _RARE]))
+        if not levels:
+            raise DataError(
+                f"feature {name!r} holds {len(share):,} texts, none of which {_RARE:.0%} of "
+                "customers have: nothing can be learned from it. Group them, or leave it out."
+            )
+        return Feature(name, levels=levels)
     missing = np.isnan(numbers)
     if missing.all() or np.isinf(numbers).any():
         raise DataError(f"feature {name!r} holds infinite values, or none at all. Leave it out.")
@@ -155,8 +162,13 @@ def read_trial(
     drawn_in = [] if isinstance(strata, Mapping) else strata
     labels = [segments] if isinstance(segments, str) else []
     for name, columns in (("features", features), ("strata", drawn_in)):
-        if isinstance(columns, str):
+        if isinstance(columns, str) or not isinstance(columns, Iterable):
             raise ParameterError(f"{name} is {columns!r}, but must be a list of columns.")
+    if customer_id in {*features, *labels}:
+        raise ParameterError(
+            f"features and segments must not name {customer_id!r}, which tells customers apart: "
+            "nothing is learned from it."
+        )
     if {outcome, arm} & {*features, *labels}:
         raise ParameterError(
             "features and segments must not name the outcome or the arm: they are known before "
@@ -178,6 +190,15 @@ def read_trial(
         aside["learned_from"] = rows[customer_id].isin(learned_from) & ~no_arm & ~no_outcome
     used = ~np.any(list(aside.values()), axis=0)
     parts = {reason: int(mark.sum()) for reason, mark in aside.items()}
+    if not used.any():
+        words = {"no_arm": "lack an arm", "no_outcome": "lack an outcome"}
+        reasons = [
+            f"{n:,} {words.get(reason, 'taught the segments')}" for reason, n in parts.items()
+        ]
+        raise DataError(
+            f"none of {len(rows):,} rows can be used ({', '.join(reasons)}). Give the customers of "
+            "the campaign, each with an arm and an outcome."
+        )
     account = pd.Series({"rows_in": len(rows), **parts, "rows_used": int(used.sum())}, name="rows")
     rows = rows[used].set_index(customer_id).sort_index()
     rows.index.name = "customer_id"
@@ -203,6 +224,10 @@ def read_trial(
     )
 
 
+def _holds_numbers(values: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values))
+
+
 def _arms(values: pd.Series, column: str, control: Any) -> list[Any]:
     seen = sorted(values.unique().tolist(), key=str)
     check_option(control, "control", seen)
@@ -212,7 +237,7 @@ def _arms(values: pd.Series, column: str, control: Any) -> list[Any]:
 
 
 def _numbers(values: pd.Series) -> Matrix:
-    if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
+    if not _holds_numbers(values):
         raise DataError(f"outcome {values.name!r} must hold numbers, but is {values.dtype}.")
     numbers = values.to_numpy(dtype=float)
     if not np.isfinite(numbers).all():
@@ -260,7 +285,11 @@ def _propensity(
         return np.asarray((counts / counts.sum(axis=1, keepdims=True))[stratum])
     if set(columns) != set(arms):
         raise ParameterError(f"strata must name a column of chances for each arm: {arms}.")
-    chances = rows[[columns[name] for name in arms]].to_numpy(dtype=float)
+    named = rows[[columns[name] for name in arms]]
+    for name in named:
+        if not _holds_numbers(named[name]):
+            raise DataError(f"column {name!r} must hold chances, but is {named[name].dtype}.")
+    chances = named.to_numpy(dtype=float)
     if not ((chances > 0) & (chances < 1)).all() or not np.allclose(chances.sum(axis=1), 1):
         raise DataError(
             "the columns of chances must lie between 0 and 1 and add up to 1 for each "

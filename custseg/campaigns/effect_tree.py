@@ -11,6 +11,7 @@ from scipy import stats
 from custseg.campaigns._beside_segments import SideBySide, lay_beside
 from custseg.campaigns._crossfit import (
     Learner,
+    check_learner,
     doubly_robust,
     draw_folds,
     few_threads,
@@ -110,9 +111,13 @@ class EffectSegments(Result):
 
         Raises
         ------
-        ColumnError
-            If a column is missing.
+        ParameterError, ColumnError, DataError
+            If `customers` is no frame, a column is missing, or text where there were numbers.
         """
+        if not isinstance(customers, pd.DataFrame):
+            raise ParameterError(
+                f"customers is a {type(customers).__name__}, but must be a pandas.DataFrame."
+            )
         check_columns(
             customers.columns, [feature.name for feature in self._known], where="customers"
         )
@@ -141,7 +146,7 @@ class EffectSegments(Result):
         ParameterError, ColumnError
             If `segments` is no Series, a cost no number from 0, or an arm of `cost` none.
         DataError
-            If they hold none of the customers.
+            If they hold none of the customers, or one twice.
         """
         costs = arm_costs(cost, self._scores.columns.tolist())
         return lay_beside(segments, self.segments.dropna(), self._scores, costs)
@@ -240,7 +245,7 @@ def effect_segments(
     """
     check_number(max_segments, "max_segments", ge=1, le=100, integer=True)
     check_number(min_share, "min_share", gt=0, le=0.5)
-    learner = Learner() if learner is None else learner
+    learner = check_learner(learner)
     trial = read_trial(
         data,
         outcome=outcome,

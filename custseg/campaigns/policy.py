@@ -164,6 +164,10 @@ def fixed_policies(trial: Trial, given: Mapping[str, str | pd.Series]) -> dict[s
                 f"policies[{name!r}] is a {type(arms).__name__}, but must be a column or a Series "
                 "of arms indexed by customer id."
             )
+        if isinstance(arms, pd.Series) and arms.index.has_duplicates:
+            raise DataError(
+                f"the index of policies[{name!r}] repeats customers. Keep one row per customer."
+            )
         chosen = trial.rows[arms] if isinstance(arms, str) else arms.reindex(trial.rows.index)
         codes = pd.Index(trial.arms).get_indexer(pd.Index(chosen.astype(object)))
         if (codes < 0).any():

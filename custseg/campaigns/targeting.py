@@ -8,6 +8,7 @@ import pandas as pd
 
 from custseg.campaigns._crossfit import (
     Learner,
+    check_learner,
     doubly_robust,
     draw_folds,
     few_threads,
@@ -23,7 +24,7 @@ from custseg.campaigns.policy import (
     judge,
     segment_gains,
 )
-from custseg.errors import check_number
+from custseg.errors import ParameterError, check_number
 
 _FEW_IN_SEGMENT = 50
 
@@ -113,10 +114,14 @@ def policy_value(
     >>> bool(row["ci_low"] < row["difference"] < row["ci_high"])
     True
     """
-    learner = Learner() if learner is None else learner
+    learner = check_learner(learner)
     if budget is not None:
         check_number(budget, "budget", gt=0, lt=1)
-    given = {} if policies is None else dict(policies)
+    if not isinstance(policies, Mapping | None):
+        raise ParameterError(
+            f"policies is a {type(policies).__name__}, but must map names to columns or Series."
+        )
+    given = dict(policies or {})
     learned_from = None
     if isinstance(segments, EffectSegments):
         learned_from, segments = segments.learned_from, segments.segments

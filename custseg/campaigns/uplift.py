@@ -9,6 +9,7 @@ import pandas as pd
 
 from custseg.campaigns._crossfit import (
     Learner,
+    check_learner,
     draw_folds,
     few_threads,
     predict_all_uplift,
@@ -20,12 +21,13 @@ from custseg.campaigns._ranking import (
     fold_ranks,
     gain_curve,
     group_effects,
+    predicts_alike,
     rank_areas,
     rank_groups,
     score_slope,
     shared_errors,
 )
-from custseg.campaigns._trial import Matrix, Trial, read_trial
+from custseg.campaigns._trial import Codes, Matrix, Trial, read_trial
 from custseg.campaigns.srm import p_words
 from custseg.errors import ParameterError, check_number
 from custseg.results import Result, format_number
@@ -89,6 +91,9 @@ class Uplift(Result):
         rows = self.table[self.table["method"] == "dr"].set_index("arm")
         for row in self.calibration.to_dict("records"):
             own = rows.loc[row["arm"]]
+            if np.isnan(row["slope"]):
+                parts.append(f"{row['arm']}: the same uplift is predicted for everybody")
+                continue
             ranks = "ranks customers" if own["qini_low"] > 0 else "is not seen to rank customers"
             parts.append(
                 f"{row['arm']}: predicted uplift {ranks} (Qini {format_number(own['qini'])}, 95% "
@@ -161,7 +166,7 @@ def predict_effects(
     (4, 2)
     """
     check_number(n_groups, "n_groups", ge=2, le=100, integer=True)
-    learner = Learner() if learner is None else learner
+    learner = check_learner(learner)
     trial = read_trial(
         data,
         outcome=outcome,
@@ -203,7 +208,7 @@ def predict_effects(
         _arm_first(gates),
         pd.DataFrame(calibration),
         trial.account,
-        tuple(_notes(trial, uplift)),
+        tuple(_notes(trial, uplift, fold)),
     )
 
 
@@ -212,12 +217,12 @@ def _arm_first(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return table[["arm", *table.columns.drop("arm")]]
 
 
-def _notes(trial: Trial, uplift: Matrix) -> list[str]:
+def _notes(trial: Trial, uplift: Matrix, fold: Codes) -> list[str]:
     notes = []
     aside = trial.account["rows_in"] - trial.account["rows_used"]
     if aside:
         notes.append(f"{aside:,} customers without an arm or an outcome are set aside.")
     for a, name in enumerate(trial.arms[1:]):
-        if np.ptp(uplift[:, a]) < 1e-9 * max(1.0, abs(uplift[:, a]).max()):
+        if predicts_alike(uplift[:, a], fold):
             notes.append(f"{name}: the same uplift is predicted for everybody.")
     return notes

@@ -90,6 +90,10 @@ def test_assign_gives_the_same_segments_and_those_of_new_customers(found):
     assert new.iloc[1] != "A"
     with pytest.raises(ColumnError, match="'region'"):
         found.assign(table[["age"]])
+    with pytest.raises(DataError, match="'age' must hold numbers"):
+        found.assign(table.assign(age="young"))
+    with pytest.raises(ParameterError, match="customers is a list"):
+        found.assign([1])
 
 
 def test_without_heterogeneity_there_is_mostly_one_segment():
@@ -144,10 +148,45 @@ def test_side_by_side_says_where_divisions_agree(found):
     np.testing.assert_array_equal(region.counts, by_hand)
     assert (region.agreement["gained"] > 0).all()
     assert "give the same arm to" in region.summary()
+    with pytest.raises(DataError, match="repeats customers"):
+        found.beside(pd.Series(["a", "b"], index=[1, 1]))
     with pytest.raises(DataError, match="customer ids"):
         found.beside(pd.Series(["a"], index=[-1]))
     with pytest.raises(ParameterError, match="Series"):
         found.beside(["a"])
+
+
+def test_side_by_side_counts_what_an_arm_costs(found):
+    """By hand: the mean scores of segments less cost, the best of them, and what it gains."""
+    region = campaign().set_index("customer")["region"]
+    cost = {"mail": 4.0, "call": 0.5}
+    beside = found.beside(region, cost=cost)
+    net = found._scores - [0.0, *(cost[arm] for arm in found._scores.columns[1:])]
+    aware = net.groupby(found.segments.dropna(), observed=True).mean().idxmax(axis=1)
+    inside = found.segments.dropna().map(aware).astype(str)
+    for row in beside.agreement.itertuples():
+        own = net[(region.loc[net.index] == row.segment).to_numpy()]
+        assert row.best_arm == own.mean().idxmax()
+        assert row.share_same_arm == pytest.approx((inside.loc[own.index] == row.best_arm).mean())
+        got = [own.loc[i, inside.loc[i]] for i in own.index]
+        assert row.gained == pytest.approx((got - own[row.best_arm]).mean())
+    dear = found.beside(region, cost=100.0)
+    assert (dear.agreement["best_arm"] == "none").all()
+    assert "cost nothing" in " ".join(found.beside(region).notes)
+    assert "cost nothing" not in " ".join(dear.notes)
+    np.testing.assert_array_equal(dear.table["effect"], found.beside(region).table["effect"])
+    with pytest.raises(ColumnError, match="Did you mean 'mail'"):
+        found.beside(region, cost={"mial": 1.0})
+    with pytest.raises(ParameterError, match="cost\\['call'\\] is -1"):
+        found.beside(region, cost=-1)
+
+
+def test_a_segment_of_one_customer_has_an_effect_without_an_interval(found):
+    ids = campaign()["customer"].head(100)
+    table = found.beside(pd.Series(ids.astype(str).to_numpy(), ids)).table
+    assert (table["n"] == 1).all()
+    assert table["effect"].notna().all()
+    assert table["se"].isna().all()
 
 
 def test_order_of_rows_does_not_matter(found):
@@ -169,7 +208,11 @@ def test_bad_input_stops_first(change, words):
 
 def test_pictures_show_what_the_tables_say(found):
     axes = found.plot()
-    assert len(axes.get_yticklabels()) == len(found.rules)
+    shown = [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()]
+    assert shown == [f"{name}: {rule}" for name, rule in found.rules.items()]
+    assert all(
+        len(line) <= 32 for name in axes.get_yticklabels() for line in name.get_text().split("\n")
+    )
     beside = found.beside(campaign().set_index("customer")["region"]).plot()
     assert [label.get_text().split()[0] for label in beside.get_yticklabels()] == ["north", "south"]
     value = policy_value(campaign(), **ROLES, segments=found)

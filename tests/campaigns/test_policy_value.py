@@ -1,10 +1,18 @@
 """The value of policies against brute force, closed forms and planted truth."""
 
+from typing import ClassVar
+
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.cluster import KMeans
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import custseg as cs
 from custseg.campaigns import Learner, policy_value
@@ -258,14 +266,35 @@ def test_any_table_gives_the_same(engine):
 
 
 def test_a_classifier_may_predict_a_yes_or_no():
-    from sklearn.linear_model import LogisticRegression
-
     table = campaign(600)
     table["buys"] = (table["spend"] > 12).astype(int)
     roles = ROLES | {"outcome": "buys"}
     learner = Learner(outcome_model=LogisticRegression(), n_folds=3)
     found = policy_value(table, **roles, features=["before"], learner=learner).to_frame()
     assert found["value"].between(0, 1).all()
+
+
+class Watched(HistGradientBoostingRegressor):
+    """Notes how many threads it may use."""
+
+    seen: ClassVar[set] = set()
+
+    def fit(self, X, y):
+        self.seen.update(x["num_threads"] for x in threadpool_info() if x["user_api"] == "openmp")
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_models_use_one_thread_and_numbers_do_not_depend_on_it(threads):
+    model = Watched(max_iter=3, random_state=0)
+    learner = Learner(outcome_model=model, effect_model=model, n_folds=3)
+    options = {"features": ["before"], "learner": learner}
+    with threadpool_limits(threads):
+        found = policy_value(campaign(200), **ROLES, **options).to_frame()
+    assert model.seen == {1}
+    with threadpool_limits(3 - threads):
+        again = policy_value(campaign(200), **ROLES, **options).to_frame()
+    pd.testing.assert_frame_equal(found, again, check_exact=True)
 
 
 def test_policies_given_as_columns_equal_those_given_as_series():
@@ -300,11 +329,23 @@ def test_summary_says_what_segments_earn():
         ({"strata": {"offer": "before"}}, ParameterError, "for each arm"),
         ({"strata": ["before"]}, DataError, "coarser strata"),
         ({"outcome": "segment", "segments": None}, DataError, "must hold numbers"),
+        ({"features": None}, ParameterError, "features is None"),
+        ({"features": ["customer"]}, ParameterError, "tells customers apart"),
+        ({"features": ["name"]}, DataError, "holds 120 texts"),
+        ({"outcome": "empty"}, DataError, "none of 120 rows can be used"),
+        ({"strata": {"offer": "segment", "none": "before"}}, DataError, "must hold chances"),
+        ({"learner": "dr"}, ParameterError, "must be a Learner"),
+        ({"policies": ["mine"]}, ParameterError, "policies is a list"),
+        ({"policies": {"mine": pd.Series(["none"] * 2, [1, 1])}}, DataError, "repeats customers"),
+        ({"cost": "1"}, ParameterError, "cost\\['offer'\\] is '1'"),
+        ({"learner": Learner(outcome_model=LogisticRegression())}, ParameterError, "not only 0"),
     ],
 )
 def test_bad_input_stops_first(change, error, words):
+    table = campaign(120).assign(empty=np.nan)
+    table["name"] = [f"customer {i}" for i in table["customer"]]
     with pytest.raises(error, match=words):
-        policy_value(campaign(120), **(ROLES | change))
+        policy_value(table, **(ROLES | change))
 
 
 @pytest.mark.parametrize(
@@ -313,6 +354,11 @@ def test_bad_input_stops_first(change, error, words):
         ({"kind": "s"}, "kind is 's'"),
         ({"n_folds": 2}, "n_folds is 2"),
         ({"outcome_model": "ridge"}, "scikit-learn estimator"),
+        ({"outcome_model": Ridge}, "scikit-learn estimator"),
+        ({"outcome_model": StandardScaler()}, "has no predict"),
+        ({"outcome_model": KMeans(2)}, "predicts no outcomes"),
+        ({"outcome_model": LinearSVC()}, "without predict_proba"),
+        ({"effect_model": LogisticRegression()}, "effects are numbers"),
     ],
 )
 def test_a_learner_is_checked_when_it_is_made(options, words):
