@@ -363,8 +363,8 @@ def _from_local(frame: nw.DataFrame) -> nw.LazyFrame:
         native = frame.to_native()
         if native.index.name not in (None, *native.columns):
             native = native.reset_index()
-        native = _forward(_without_zones_in_pandas(native))
-        return nw.from_native(duckdb.from_df(native.rename(columns=str)))
+        native = _readable(_without_zones_in_pandas(native.rename(columns=str)))
+        return nw.from_native(duckdb.from_df(_forward(native)))
     return nw.from_native(duckdb.from_arrow(_without_zones(frame).to_arrow()))
 
 
@@ -404,6 +404,27 @@ def _without_zones_in_pandas(frame: "pd.DataFrame") -> "pd.DataFrame":
         for name, values in frame.select_dtypes("datetimetz").items()
     }
     return frame.assign(**local)
+
+
+def _readable(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a pandas frame of kinds that DuckDB reads: intervals and periods as text, in order."""
+    import pandas as pd
+
+    changed = {}
+    for name, column in frame.items():
+        kind = column.dtype
+        inner = kind.categories.dtype if isinstance(kind, pd.CategoricalDtype) else kind
+        if isinstance(inner, pd.IntervalDtype | pd.PeriodDtype):
+            named = column.astype("category").cat
+            changed[name] = named.rename_categories([str(label) for label in named.categories])
+        elif isinstance(kind, pd.SparseDtype):
+            changed[name] = column.sparse.to_dense()
+        elif inner.kind == "c":
+            raise DataError(
+                f"column {name!r} holds complex numbers, of which nothing can be told here. Give "
+                "their real part or their size, or drop the column."
+            )
+    return frame.assign(**changed)
 
 
 def _forward(frame: "pd.DataFrame") -> "pd.DataFrame":

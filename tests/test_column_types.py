@@ -45,3 +45,33 @@ def test_blank_text_in_a_category_is_missing_too() -> None:
     who = pd.Series(["ann", "", None, "ann"], dtype="category")
     tx = cs.Transactions(LINES.assign(who=who), customer_id="who", timestamp="when", amount="paid")
     assert tx.audit().rows_set_aside["missing_id"] == 2
+
+
+BANDS = {
+    "intervals": pd.Series(pd.arrays.IntervalArray.from_breaks([0, 10, 20, 30, 100])),
+    "bands": pd.cut(pd.Series([20.0, 5.0, 15.0, 70.0]), [0, 10, 20, 100]),
+    "months": pd.Series(pd.period_range("2024-01", periods=4, freq="M")),
+    "months as categories": pd.Series(pd.period_range("2024-01", periods=4, freq="M")).astype(
+        "category"
+    ),
+    "sparse": pd.Series(pd.arrays.SparseArray([0.0, 0.0, 1.0, 0.0])),
+}
+
+
+@pytest.mark.parametrize("kind", BANDS)
+def test_columns_that_nobody_asked_for_may_be_of_any_kind(kind: str) -> None:
+    pd.testing.assert_frame_equal(count(LINES.assign(band=BANDS[kind])), count(LINES))
+
+
+def test_bands_of_a_campaign_keep_their_order() -> None:
+    sent = pd.DataFrame({"arm": ["c", "t"] * 60, "y": range(120)})
+    sent["band"] = pd.cut(sent["y"], [-1, 8, 100, 200])
+    metrics = {"y": cs.Mean("y")}
+    test = cs.CampaignTest(arm="arm", control="c", metrics=metrics, segments="band")
+    segments = test.analyze(sent).to_frame()["segment"]
+    assert segments.tolist() == ["(all)", "(-1, 8]", "(8, 100]", "(100, 200]"]
+
+
+def test_complex_numbers_are_refused_by_name() -> None:
+    with pytest.raises(cs.errors.DataError, match="column 'phase' holds complex numbers"):
+        count(LINES.assign(phase=[1j, 2, 3, 4]))

@@ -16,7 +16,7 @@ from custseg.campaigns.metrics import Metric
 from custseg.errors import DataError, check_columns, check_option
 
 ALL = "(all)"
-_MOST_LABELS = 1_000
+_MOST_ARMS, _MOST_SEGMENTS = 100, 1_000
 _FIRST_ROWS = 1_000
 _KEPT_DIGITS = 1e-4
 _WHERE = "the campaign data"
@@ -203,6 +203,12 @@ def _select(data: nw.LazyFrame, roles: Roles) -> nw.LazyFrame:
     given = {"arm": roles.arm, "segment": roles.segments, "customer_id": roles.customer_id}
     names = {role: name for role, name in given.items() if isinstance(name, str)}
     check_columns(schema.names(), names.values(), where=_WHERE)
+    for role, name in names.items():
+        if schema[name].is_nested():
+            raise DataError(
+                f"column {name!r}, the {role.replace('_', ' ')}, holds lists or records, but must "
+                "hold one label per row."
+            )
     for name, metric in roles.metrics.items():
         check_columns(schema.names(), metric.columns, where=f"{_WHERE} (metric {name!r})")
         for column in metric.columns:
@@ -403,8 +409,11 @@ def _rows(base: nw.LazyFrame, roles: Roles, cells: pd.DataFrame) -> pd.DataFrame
 
 def _order_arms(sums: pd.DataFrame, column: str, control: Any, planned: Sequence[Any]) -> list[Any]:
     found = sorted(set(sums["arm"].dropna().tolist()))
-    if len(found) > _MOST_LABELS:
-        raise DataError(f"column {column!r} has {len(found):,} values: it does not name the arms.")
+    if len(found) > _MOST_ARMS:
+        raise DataError(
+            f"column {column!r} has {len(found):,} values: it does not name the arms, of which "
+            f"there may be {_MOST_ARMS}. Name the column that does."
+        )
     if not found:
         raise DataError(f"column {column!r} holds no arm at all.")
     check_option(control, "control", found)
@@ -432,10 +441,10 @@ def _labels(sums: pd.DataFrame, segments: str | pd.Series | None) -> pd.Series:
         return pd.Series(pd.Categorical([None] * len(sums), categories=[]))
     if isinstance(segments, str):
         labels = sums["segment"]
-        if labels.nunique() > _MOST_LABELS:
+        if labels.nunique() > _MOST_SEGMENTS:
             raise DataError(
-                f"column {segments!r} has {labels.nunique():,} values: it does not name segments. "
-                "Cut it into groups first."
+                f"column {segments!r} has {labels.nunique():,} values: it does not name segments, "
+                f"of which there may be {_MOST_SEGMENTS:,}. Cut it into groups first."
             )
         return name_labels(labels).cat.remove_unused_categories()
     if sums["segment"].isna().all():

@@ -140,6 +140,17 @@ def test_a_number_for_every_customer_is_no_segment_and_no_arm(sent):
         declare(arm="history", control=0.0).analyze(many)
 
 
+@pytest.mark.parametrize("role", ["arm", "segment", "customer id"])
+def test_labels_must_be_single(role):
+    data = pd.DataFrame({"arm": ["c", "t"] * 9, "y": 1.0})
+    data["odd"] = [[1, 2]] * len(data)
+    named = {"arm": "arm", "segments": None, "customer_id": None}
+    named[{"segment": "segments", "customer id": "customer_id"}.get(role, role)] = "odd"
+    test = cs.CampaignTest(control="c", metrics={"y": cs.Mean("y")}, **named)
+    with pytest.raises(DataError, match=f"column 'odd', the {role}, holds lists or records"):
+        test.analyze(data)
+
+
 def test_a_customer_has_one_row_and_one_arm(sent):
     test = declare(customer_id="customer_id")
     test.analyze(sent)
