@@ -2,7 +2,7 @@
 
 Run ``python benchmarks/campaigns.py``; ``--peers PYTHON`` names an interpreter that has
 tea-tasting, duckdb and polars, ``--write`` stores the table. Every measurement is a process of
-its own.
+its own. ``--parts coverage`` or ``--parts times`` does one half and keeps the other as stored.
 """
 
 import os
@@ -25,6 +25,7 @@ from typing import Any
 import _campaigns_coverage as coverage
 
 RESULTS = Path(__file__).parent / "results"
+PARTS = ("times", "coverage")
 METRICS = ("visit", "orders", "spend")
 SEGMENTS = [f"segment {i}" for i in range(8)]
 
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--peers", default="", help="a python that has tea-tasting, duckdb, polars")
     parser.add_argument("--simulations", type=int, default=2_000, help="of coverage (2,000)")
     parser.add_argument("--spark-rows", type=float, default=1e6, help="customers in Spark (1e6)")
+    parser.add_argument("--parts", choices=PARTS, nargs="+", default=PARTS, help="what to do")
     parser.add_argument("--write", action="store_true", help="store the table")
     parser.add_argument("--child", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -103,19 +105,31 @@ def main() -> None:
         name, *arguments = options.child
         print(json.dumps(CHILDREN[name](*arguments)))
         return
+    done = {}
+    if "times" in options.parts:
+        done["times"] = times(options)
+    if "coverage" in options.parts:
+        done["coverage"] = coverage.table(options.simulations)
+    stored = RESULTS / "campaigns.md"
+    before = stored.read_text(encoding="utf-8").strip() if stored.exists() else ""
+    halves = before.partition(f"\n\n{coverage.TITLE}")[::2]
+    parts = dict(zip(PARTS, halves, strict=True)) | done
+    text = f"{parts['times']}\n\n{coverage.TITLE}{parts['coverage']}"
+    print(text)
+    if options.write:
+        RESULTS.mkdir(exist_ok=True)
+        stored.write_text(text + "\n", encoding="utf-8")
+
+
+def times(options: argparse.Namespace) -> str:
+    """Return what campaign tests take beside their peers."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         path = make_customers(Path(folder), int(options.rows))
         if options.peers:
             rows = [time_engine(engine, path, options) for engine in ("duckdb", "polars", "pandas")]
         spark = child("spark", str(make_customers(Path(folder), int(options.spark_rows))))
-    bootstrap = child("bootstrap", str(options.runs))
-    covered = coverage.table(options.simulations)
-    text = report(rows, spark, bootstrap, covered, options)
-    print(text)
-    if options.write:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "campaigns.md").write_text(text + "\n", encoding="utf-8")
+    return report(rows, spark, child("bootstrap", str(options.runs)), options)
 
 
 def make_customers(folder: Path, rows: int) -> Path:
@@ -312,7 +326,6 @@ def report(
     rows: list[dict[str, Any]],
     spark: dict[str, Any],
     bootstrap: dict[str, Any],
-    covered: str,
     options: argparse.Namespace,
 ) -> str:
     customers, runs = int(options.rows), options.runs
@@ -350,9 +363,7 @@ those of DuckDB by {spark["differs"]:.0e} standard errors at most.
 
 Standard deviation of 1,000 bootstrap resamples over 30 seeds: {bootstrap["mean_se"]:.6f} on
 average, closed form {bootstrap["closed"]:.6f}; it varies by {bootstrap["sd_se"]:.6f} from seed to
-seed, {bootstrap["expected_sd_se"]:.6f} are expected of independent resamples.
-
-{covered}"""
+seed, {bootstrap["expected_sd_se"]:.6f} are expected of independent resamples."""
 
 
 CHILDREN: dict[str, Callable[..., Any]] = {

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from custseg.campaigns._moments import Estimates, Moments
 from custseg.errors import ParameterError, check_number, check_option
@@ -18,11 +19,13 @@ from custseg.stats import (
     welch,
 )
 
-RELATIVE = ("delta", "fieller")
+RELATIVE = ("delta", "log", "fieller")
 BETTER = ("higher", "lower")
-_SURE_CONTROL = {"delta": 10, "fieller": 2}
+_Z = float(stats.norm.isf(0.025))
+_SHIFTED = 0.25  # standard errors by which an interval may lie to one side
+_SURE_CONTROL = 2
 _PER_COVARIATE = 20
-_SKEWED_IF_ALIKE, _SKEWED = 0.15, 0.5
+_SKEWED_IF_ALIKE, _SKEWED, _SKEWED_ALONE = 0.15, 0.5, 0.25
 FEW = 5
 
 
@@ -71,15 +74,17 @@ def check_columns_given(outcomes: Mapping[str, object], covariate: object) -> No
             raise ParameterError(f"covariate names {name!r} twice. Name each column once.")
 
 
-def check_comparison(relative: str, margin: float | None, better: str) -> None:
-    """Refuse options of a comparison that do not exist.
+def check_comparison(
+    relative: str, margin: float | None, better: str, *, ways: Sequence[str] = RELATIVE
+) -> None:
+    """Refuse options of a comparison that do not exist; `ways` are those of the relative effect.
 
     Raises
     ------
     ParameterError
         Naming the parameter and its options or bounds.
     """
-    check_option(relative, "relative", RELATIVE)
+    check_option(relative, "relative", ways)
     check_option(better, "better", BETTER)
     if margin is not None:
         check_number(margin, "margin", gt=0)
@@ -149,7 +154,7 @@ def thin_remarks(name: str, covariates: tuple[str, ...], moments: Moments) -> li
 
 def skew_remarks(name: str, moments: Moments, found: Estimates, *, remedy: str) -> list[str]:
     """Say where an outcome is too skewed for an interval by Student's t."""
-    if moments.third is None:
+    if np.isnan(found.skewness).all():
         return []
     return said_where(
         moments,
@@ -178,31 +183,92 @@ def _skewed(n: np.ndarray, found: Estimates) -> np.ndarray:
     return enough & ((alike > _SKEWED_IF_ALIKE) | (own > _SKEWED) | still)
 
 
-def control_remarks(
-    name: str, moments: Moments, relative: str, control: np.ndarray, variance: np.ndarray
+def relative_remarks(
+    name: str,
+    moments: Moments,
+    method: str,
+    value: np.ndarray,
+    variance: np.ndarray,
+    skewness: np.ndarray,
+    *,
+    estimated: bool = True,
+    remedy: str = "",
 ) -> list[str]:
-    """Say where control is too near to 0 for the relative interval; both arrays are (G,)."""
-    least = _SURE_CONTROL[relative]
+    """Say where the interval of the relative effect may fall short.
+
+    Parameters
+    ----------
+    name, moments
+        The metric, its data.
+    method
+        Of the interval.
+    value, variance, skewness
+        The estimates, their squared standard errors, the skewness of what is averaged, (G, A).
+    estimated
+        Whether the skewness is an estimate: then a mean that is skewed by itself is doubted too.
+    remedy
+        What assumes less.
+    """
+    shift = _relative_shift(method, moments.n, value, variance, skewness)
     with np.errstate(divide="ignore", invalid="ignore"):
-        near = (np.abs(control) < least * np.sqrt(variance)) & (control != 0)
-    words = {
-        "delta": "may cover less than 95%. relative='fieller' does not assume so much.",
-        "fieller": "may have no end.",
-    }
-    return said_where(
+        known = (value[:, :1] != 0) & (variance[:, :1] + variance[:, 1:] > 0)
+        unsure = np.abs(value[:, 0]) < _SURE_CONTROL * np.sqrt(variance[:, 0])
+        doubted = ~(np.abs(shift) <= _SHIFTED)
+        if estimated and method != "fieller":
+            least = np.minimum(moments.n[:, :1], moments.n[:, 1:])
+            doubted |= np.abs(skewness[:, 1:]) > _SKEWED_ALONE * np.sqrt(least)
+    notes = said_where(
         moments,
-        near,
-        f"{name}: {{}} control is less than {least} standard errors from 0: the interval of the "
-        f"relative effect {words[relative]}",
+        (known & doubted).any(axis=1),
+        f"{name}: {{}} estimates are too uncertain or too skewed for the {method} interval of the "
+        f"relative effect: it may cover less than 95%.{remedy}",
     )
+    if method == "fieller":
+        notes += said_where(
+            moments,
+            unsure & (value[:, 0] != 0),
+            f"{name}: {{}} control is less than {_SURE_CONTROL} standard errors from 0: the "
+            "interval of the relative effect may have no end.",
+        )
+    return notes
 
 
-def few_expected(x_t: np.ndarray, n_t: np.ndarray, x_c: np.ndarray, n_c: np.ndarray) -> np.ndarray:
-    """Return where fewer than 5 successes or failures are expected in an arm (Cochran's rule)."""
+def _relative_shift(
+    method: str, n: np.ndarray, value: np.ndarray, variance: np.ndarray, skewness: np.ndarray
+) -> np.ndarray:
+    """Return by how many standard errors an interval of a ratio lies to one side, (G, A - 1).
+
+    The first term of the Edgeworth expansion of the interval's statistic at its ends: skewness of
+    what is averaged, and for the delta method the curvature of the ratio, or of its logarithm.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = variance / value**2
+        third = np.sign(value) * skewness * own**1.5 / np.sqrt(n)
+        v_c, v_t = own[:, :1], own[:, 1:]
+        error = np.sqrt(v_c + v_t)
+        shift = (2 * _Z**2 + 1) / 6 * (third[:, 1:] - third[:, :1]) / error**3
+        if method == "delta":
+            shift += _Z**2 * v_c / error
+        elif method == "log":
+            shift -= _Z**2 / 2 * (v_t - v_c) / error
+    return np.asarray(shift)
+
+
+def larger_skewness(skewness: np.ndarray) -> np.ndarray:
+    """Return for every arm the larger skewness of all in its group, as that of few is too small."""
+    known = np.nan_to_num(skewness)
+    place = np.abs(known).argmax(axis=1, keepdims=True)
+    return np.broadcast_to(np.take_along_axis(known, place, axis=1), known.shape)
+
+
+def few_expected(
+    x_t: np.ndarray, n_t: np.ndarray, x_c: np.ndarray, n_c: np.ndarray, *, least: int = FEW
+) -> np.ndarray:
+    """Return where fewer successes or failures than that are expected in an arm (Cochran's 5)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         pooled = (x_t + x_c) / (n_t + n_c)
         rare = np.minimum(pooled, 1 - pooled)
-        return np.asarray(rare * np.minimum(n_t, n_c) < FEW)
+        return np.asarray(rare * np.minimum(n_t, n_c) < least)
 
 
 def said_where(moments: Moments, groups: ArrayLike, words: str) -> list[str]:

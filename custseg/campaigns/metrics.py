@@ -10,16 +10,18 @@ from scipy import stats
 
 from custseg.campaigns._comparing import (
     FEW,
+    RELATIVE,
     Comparison,
     by_welch,
     check_columns_given,
     check_comparison,
-    control_remarks,
     few_expected,
     gain_remarks,
+    larger_skewness,
     listed,
     normal_beliefs,
     pairs,
+    relative_remarks,
     said_where,
     skew_remarks,
     thin_remarks,
@@ -31,9 +33,12 @@ from custseg.stats import (
     Difference,
     Margins,
     Posterior,
+    barnard,
     beta_binomial,
     bootstrap_difference,
+    boschloo,
     fisher,
+    koopman,
     miettinen_nurminen,
     newcombe,
     permutation_test,
@@ -52,6 +57,14 @@ INTERVALS: Mapping[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
     "agresti_caffo": partial(wald, pseudo=1),
     "wald": wald,
 }
+EXACT: Mapping[str, Callable[..., np.ndarray]] = {
+    "fisher": fisher,
+    "boschloo": boschloo,
+    "barnard": barnard,
+}
+_UNEQUAL = {"miettinen_nurminen": (2, 1), "newcombe": (12, 1), "score": (2, 2)}
+"""Intervals that fall short where one arm is so many times as large as another that expects fewer
+successes or failures than that, counted over all outcomes."""
 
 
 @runtime_checkable
@@ -97,9 +110,9 @@ class Metric(Protocol):
 class Proportion:
     """The share of customers with an outcome of 1 (or true).
 
-    Tested with the pooled score test without continuity correction, or by Fisher's exact test
-    where fewer than 5 successes or failures are expected in an arm; `se` is unpooled. With
-    covariates, the share is adjusted, and compared, as by `Mean`.
+    Tested with the pooled score test without continuity correction, or by an exact test where fewer
+    than 5 successes or failures are expected in an arm; `se` is unpooled. With covariates, the
+    share is adjusted, and compared, as by `Mean`.
 
     Parameters
     ----------
@@ -111,12 +124,17 @@ class Proportion:
         Of the difference: ``"newcombe"`` (hybrid score), ``"miettinen_nurminen"`` (score),
         ``"agresti_caffo"`` or ``"wald"``.
     relative
-        The interval of the relative effect: ``"delta"`` or ``"fieller"``.
+        The interval of the relative effect: ``"delta"``, ``"log"``, ``"fieller"`` or ``"score"``
+        (Koopman's, which keeps its coverage with few successes; not with a covariate).
     margin
         The largest difference that does not matter, above 0 and below 1: tests against it are in
         `impact.margins`.
     better
         Whether ``"higher"`` or ``"lower"`` shares are better.
+    exact
+        The test of small counts: ``"fisher"`` (given the successes of both arms), or ``"boschloo"``
+        or ``"barnard"``, which take them as they may fall and find more. They need seconds for each
+        comparison where arms have ten thousand customers.
 
     Raises
     ------
@@ -141,6 +159,7 @@ class Proportion:
     relative: str = "delta"
     margin: float | None = None
     better: str = "higher"
+    exact: str = "fisher"
     binary: ClassVar[bool] = True
     third: ClassVar[int] = 0
     winsorize: ClassVar[None] = None
@@ -149,7 +168,9 @@ class Proportion:
     def __post_init__(self) -> None:
         check_columns_given({"column": self.column}, self.covariate)
         check_option(self.interval, "interval", INTERVALS)
-        check_comparison(self.relative, self.margin, self.better)
+        check_option(self.exact, "exact", EXACT)
+        ways = RELATIVE if self.covariate is not None else (*RELATIVE, "score")
+        check_comparison(self.relative, self.margin, self.better, ways=ways)
         if self.margin is not None:
             check_number(self.margin, "margin", gt=0, lt=1)
 
@@ -171,10 +192,15 @@ class Proportion:
         control, treatment = np.broadcast_arrays(p[:, :1], p[:, 1:])
         low, high = INTERVALS[self.interval](*tables)
         unpooled = np.sqrt(variance[:, :1] + variance[:, 1:])
-        difference = Difference(treatment - control, unpooled, low, high, _p_value(*tables))
+        p_value = _p_value(*tables, exact=EXACT[self.exact])
+        difference = Difference(treatment - control, unpooled, low, high, p_value)
+        method = "delta" if self.relative == "score" else self.relative
         relative = relative_difference(
-            control, treatment, variance[:, :1], variance[:, 1:], method=self.relative
+            control, treatment, variance[:, :1], variance[:, 1:], method=method
         )
+        if self.relative == "score":
+            low, high = (bound - 1 for bound in koopman(*tables))
+            relative = Difference(*relative[:2], low, high, p_value)
         margins = None
         if self.margin is not None:
             below = stats.norm.sf(score_statistic(*tables, -self.margin))
@@ -193,25 +219,60 @@ class Proportion:
         n, x = moments.n, _successes(moments)
         few = few_expected(x[:, 1:], n[:, 1:], x[:, :1], n[:, :1]).any(axis=1)
         expected = f"fewer than {FEW} successes or failures are expected in an arm:"
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = x / n
+            spread = share * (1 - share)
+            skewness = (1 - 2 * share) / np.sqrt(np.where(spread > 0, spread, np.nan))
         if self.covariate is not None:
             found = _mean_estimates(moments)
             notes = gain_remarks(name, listed(self.covariate), found)
             words = "intervals and tests of adjusted shares are poor. Leave out the covariate."
             notes += said_where(moments, few, f"{name}: {{}} {expected} {words}")
             notes += thin_remarks(name, listed(self.covariate), moments)
-            control, variance = found.value[:, 0], found.variance[:, 0]
+            known = found._replace(skewness=skewness)
+            notes += skew_remarks(name, moments, known, remedy="Leave out the covariate.")
+            estimated, remedy = (found.value, found.variance), ""
         else:
-            words = "Fisher's exact test there, the score test elsewhere."
+            words = f"{self.exact.capitalize()}'s exact test there, the score test elsewhere."
             notes = said_where(moments, few, f"{name}: {{}} {expected} {words}")
+            notes += self._doubts(name, moments, x)
             with np.errstate(divide="ignore", invalid="ignore"):
-                control = x[:, 0] / n[:, 0]
-                variance = control * (1 - control) / n[:, 0]
-            rare = (np.minimum(x, n - x) < 2 * FEW).any(axis=1) & (self.interval == "wald")
-            words = "or failures: the Wald interval covers less than 95%. Use 'newcombe'."
+                estimated = share, spread / n
+            remedy = " relative='score' does not."
+        if self.relative == "score":
+            return notes
+        return notes + relative_remarks(
+            name, moments, self.relative, *estimated, skewness, estimated=False, remedy=remedy
+        )
+
+    def _doubts(self, name: str, moments: Moments, x: np.ndarray) -> list[str]:
+        """Say where the interval of a difference, or the log interval, has too few successes."""
+        n = moments.n
+        rare = (np.minimum(x, n - x) < 2 * FEW).any(axis=1) & (self.interval == "wald")
+        words = "or failures: the Wald interval covers less than 95%. Use 'newcombe'."
+        notes = said_where(
+            moments, rare, f"{name}: {{}} an arm has fewer than {2 * FEW} successes {words}"
+        )
+        low, high = np.minimum(n[:, :1], n[:, 1:]), np.maximum(n[:, :1], n[:, 1:])
+        for method, (times, least) in _UNEQUAL.items():
+            if method not in (self.interval, self.relative):
+                continue
+            alone = few_expected(x[:, 1:], n[:, 1:], x[:, :1], n[:, :1], least=least)
+            what = " of the relative effect" if method == "score" else ""
             notes += said_where(
-                moments, rare, f"{name}: {{}} an arm has fewer than {2 * FEW} successes {words}"
+                moments,
+                (alone & (high >= times * low) & (low > 0)).any(axis=1),
+                f"{name}: {{}} fewer than {least} successes or failures are expected in the "
+                f"smaller of unequal arms: the {method} interval{what} may cover less than 95%.",
             )
-        return notes + control_remarks(name, moments, self.relative, control, variance)
+        if self.relative == "log":
+            notes += said_where(
+                moments,
+                ((x < FEW) & (n > 0)).any(axis=1),
+                f"{name}: {{}} an arm has fewer than {FEW} successes: the log interval of the "
+                "relative effect may cover less than 95%. relative='score' does not.",
+            )
+        return notes
 
 
 @dataclass(frozen=True)
@@ -237,7 +298,7 @@ class Mean:
         `stats.permutation_test`; ``"bootstrap"``, which replaces standard error, interval and
         p-value by those of `stats.bootstrap_difference`. The latter two read the rows once more.
     relative
-        The interval of the relative effect: ``"delta"`` or ``"fieller"``.
+        The interval of the relative effect: ``"delta"``, ``"log"`` or ``"fieller"``.
     margin
         The largest difference that does not matter, above 0: tests against it are in
         `impact.margins`.
@@ -331,8 +392,15 @@ class Mean:
             notes += said_where(moments, few, f"{name}: {{}} {words} cover less than 95%.")
         remedy = "Cap it (winsorize=), or let the test run on."
         notes += skew_remarks(name, moments, found, remedy=remedy)
-        control, variance = found.value[:, 0], found.variance[:, 0]
-        return notes + control_remarks(name, moments, self.relative, control, variance)
+        return notes + relative_remarks(
+            name,
+            moments,
+            self.relative,
+            found.value,
+            found.variance,
+            larger_skewness(found.skewness),
+            remedy=" relative='log' assumes less." if self.relative == "delta" else "",
+        )
 
 
 def _mean_estimates(moments: Moments) -> Estimates:
@@ -343,8 +411,15 @@ def _successes(moments: Moments) -> np.ndarray:
     return np.rint(np.where(moments.n > 0, moments.n * moments.mean[..., 0], 0))
 
 
-def _p_value(x_t: np.ndarray, n_t: np.ndarray, x_c: np.ndarray, n_c: np.ndarray) -> np.ndarray:
-    """Return the pooled score test, or Fisher's where few are expected and somebody succeeds."""
+def _p_value(
+    x_t: np.ndarray,
+    n_t: np.ndarray,
+    x_c: np.ndarray,
+    n_c: np.ndarray,
+    *,
+    exact: Callable[..., np.ndarray],
+) -> np.ndarray:
+    """Return the pooled score test, or an exact one where few are expected and some succeed."""
     with np.errstate(divide="ignore", invalid="ignore"):
         pooled = (x_t + x_c) / (n_t + n_c)
         score = np.sqrt(pooled * (1 - pooled) * (1 / n_t + 1 / n_c))
@@ -352,5 +427,5 @@ def _p_value(x_t: np.ndarray, n_t: np.ndarray, x_c: np.ndarray, n_c: np.ndarray)
     few = few_expected(x_t, n_t, x_c, n_c) & (score > 0)
     p_value = np.asarray(2 * stats.norm.sf(np.abs(z)))
     x_c, n_c = np.broadcast_arrays(x_c, x_t)[0], np.broadcast_arrays(n_c, n_t)[0]
-    p_value[few] = fisher(x_t[few], n_t[few], x_c[few], n_c[few])
+    p_value[few] = exact(x_t[few], n_t[few], x_c[few], n_c[few])
     return p_value

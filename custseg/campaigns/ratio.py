@@ -11,10 +11,11 @@ from custseg.campaigns._comparing import (
     by_welch,
     check_columns_given,
     check_comparison,
-    control_remarks,
     gain_remarks,
+    larger_skewness,
     listed,
     normal_beliefs,
+    relative_remarks,
     said_where,
     skew_remarks,
     thin_remarks,
@@ -44,7 +45,7 @@ class Ratio:
         outcome of `Mean`. For a ratio of the time before, name its numerator and its denominator:
         two slopes leave no more variance than that ratio would.
     relative
-        The interval of the relative effect: ``"delta"`` or ``"fieller"``.
+        The interval of the relative effect: ``"delta"``, ``"log"`` or ``"fieller"``.
     margin
         The largest difference that does not matter, above 0: tests against it are in
         `impact.margins`.
@@ -116,8 +117,15 @@ class Ratio:
             "standard errors from 0: the interval may cover less than 95%.",
         )
         notes += skew_remarks(name, moments, found, remedy="Compare numerator and denominator too.")
-        control, variance = found.value[:, 0], found.variance[:, 0]
-        return notes + control_remarks(name, moments, self.relative, control, variance)
+        return notes + relative_remarks(
+            name,
+            moments,
+            self.relative,
+            found.value,
+            found.variance,
+            larger_skewness(found.skewness),
+            remedy=" relative='log' assumes less." if self.relative == "delta" else "",
+        )
 
 
 def _ratio_estimates(moments: Moments) -> Estimates:

@@ -16,8 +16,9 @@ from custseg.stats.effect_sizes import (
     eta_squared,
     welch_anova,
 )
+from custseg.stats.exact import barnard, boschloo, fisher
 from custseg.stats.intervals import mean_interval, newcombe, wilson
-from custseg.stats.proportions import fisher, miettinen_nurminen, score_statistic, wald
+from custseg.stats.proportions import koopman, miettinen_nurminen, score_statistic, wald
 from custseg.stats.resampling import (
     Bootstrap,
     Permutation,
@@ -50,9 +51,11 @@ __all__ = [
     "Score",
     "Shrunk",
     "Superiority",
+    "barnard",
     "benjamini_hochberg",
     "beta_binomial",
     "bootstrap_difference",
+    "boschloo",
     "ces",
     "cramers_v",
     "cronbach_alpha",
@@ -61,6 +64,7 @@ __all__ = [
     "eta_squared",
     "fisher",
     "holm",
+    "koopman",
     "mann_whitney",
     "margin_test",
     "mean_interval",

@@ -84,27 +84,29 @@ def relative_difference(
     method: str = "delta",
     level: float = 0.95,
 ) -> Difference:
-    """Return treatment over control minus one, with a delta-method or Fieller interval.
+    """Return treatment over control minus one, with a delta-method, log or Fieller interval.
 
     The ratio is linearised: its variance is ``var_treatment / control**2`` plus
     ``treatment**2 * var_control / control**4``, and those two parts enter Welch's interval.
-    Fieller's interval holds the ratios that Welch's t, with the degrees of freedom of those parts,
-    does not reject: it is not symmetric, and keeps its coverage where control is near 0.
+    On the logarithm of the ratio the delta method treats both groups alike, which keeps its
+    coverage where the estimates are uncertain, or skewed as amounts of money are. Fieller's
+    interval holds the ratios that Welch's t, with the degrees of freedom of those parts, does not
+    reject. Neither of these two is symmetric.
 
     Parameters
     ----------
     control, treatment, var_control, var_treatment, df_control, df_treatment, level
         As in `welch`.
     method
-        ``"delta"`` or ``"fieller"``.
+        ``"delta"``, ``"log"`` or ``"fieller"``.
 
     Returns
     -------
     Difference
-        The relative effect and its bounds; NaN where `control` is 0. Fieller's bounds are infinite
-        where control cannot be told from 0: then the data exclude no ratio, or only some between
-        two others. `se` is the linearised one; `p_value` tests a ratio of 1 by the interval's own
-        statistic.
+        The relative effect and its bounds; NaN where `control` is 0, those of the logarithm where
+        the ratio is not above 0. Fieller's bounds are infinite where control cannot be told from 0:
+        then the data exclude no ratio, or only some between two others. `se` is the linearised one;
+        `p_value` tests a ratio of 1 by the interval's own statistic.
 
     Raises
     ------
@@ -121,11 +123,14 @@ def relative_difference(
     >>> found = relative_difference(10.0, 12.0, 0.4, 0.6, 99, 99)
     >>> [round(float(x), 4) for x in found[:4]]
     [0.2, 0.1084, -0.0139, 0.4139]
+    >>> found = relative_difference(10.0, 12.0, 0.4, 0.6, 99, 99, method="log")
+    >>> [round(float(x), 4) for x in found[:4]]
+    [0.2, 0.1084, 0.0041, 0.4341]
     >>> found = relative_difference(10.0, 12.0, 0.4, 0.6, 99, 99, method="fieller")
     >>> [round(float(x), 4) for x in found[:4]]
     [0.2, 0.1084, 0.0026, 0.4353]
     """
-    check_option(method, "method", ("delta", "fieller"))
+    check_option(method, "method", ("delta", "log", "fieller"))
     control, treatment = np.asarray(control, dtype=float), np.asarray(treatment, dtype=float)
     base = np.where(control == 0, np.nan, control)
     ratio = treatment / base
@@ -133,6 +138,14 @@ def relative_difference(
     linear = welch(1.0, ratio, *parts, df_control, df_treatment, level=level)
     if method == "delta":
         return linear
+    if method == "log":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log = np.log(np.where(ratio > 0, ratio, np.nan))
+            own = np.asarray(var_control) / base**2, parts[1] / ratio**2
+        found = welch(0.0, log, *own, df_control, df_treatment, level=level)
+        with np.errstate(over="ignore"):
+            low, high = np.expm1(found.ci_low), np.expm1(found.ci_high)
+        return Difference(linear.effect, linear.se, low, high, found.p_value)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = sum(parts) ** 2 / (parts[0] ** 2 / df_control + parts[1] ** 2 / df_treatment)
         t = stats.t.isf((1 - level) / 2, df)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import custseg as cs
 from custseg.campaigns.metrics import Moments
@@ -152,3 +153,95 @@ def test_intervals_of_skewed_spend_cover_or_are_doubted(sizes, doubted):
         for one in (Moments(*(part[r : r + 1] for part in given[:4])) for r in range(500))
     ]
     assert np.mean(noted) == pytest.approx(doubted, abs=0.02)
+
+
+def counted(shares, sizes):
+    """Chances of all outcomes of two proportions, and their moments."""
+    ends = [stats.binom.ppf([1e-7, 1 - 1e-7], n, p) for n, p in zip(sizes, shares, strict=True)]
+    counts = np.meshgrid(*(np.arange(low, high + 1) for low, high in ends), indexing="ij")
+    x = np.stack([part.ravel() for part in counts], axis=1)
+    n = np.broadcast_to(np.array(sizes, dtype=float), x.shape)
+    mean = (x / n)[..., None]
+    given = Moments(n, mean, (n[..., None] * mean * (1 - mean))[..., None])
+    return stats.binom.pmf(x, sizes, shares).prod(axis=1), given
+
+
+def doubted(metric, given):
+    """Whether the notes of each campaign doubt the interval of the relative effect."""
+    names = tuple(f"<{r}>" for r in range(len(given.n)))
+    found = np.zeros(len(given.n), dtype=bool)
+    for start in range(0, len(names), 8):  # notes name eight groups
+        part = Moments(*(x[start : start + 8] for x in given[:3]), groups=names[start : start + 8])
+        if given.third is not None:
+            part = part._replace(third=given.third[start : start + 8])
+        for note in metric.remarks("m", part):
+            if "cover less" in note:
+                at = [i for i, name in enumerate(part.groups) if name in note]
+                found[start + np.array(at, dtype=int)] = True
+    return found
+
+
+@pytest.mark.parametrize("relative", ["delta", "log", "fieller", "score"])
+@pytest.mark.parametrize(
+    ("shares", "sizes"),
+    [
+        ((0.05, 0.035), (3_000, 300)),  # control is 12 standard errors from 0
+        ((0.1, 0.12), (1_000, 250)),
+        ((0.002, 0.002), (100, 1_000)),
+        ((0.3, 0.36), (600, 600)),
+    ],
+)
+def test_relative_intervals_of_shares_cover_or_are_doubted(relative, shares, sizes):
+    """Counted over all outcomes, without simulation."""
+    metric = cs.Proportion("y", relative=relative)
+    chance, given = counted(shares, sizes)
+    found = metric.compare(given).relative
+    low, high, truth = found.ci_low[:, 0], found.ci_high[:, 0], shares[1] / shares[0] - 1
+    there, noted = ~np.isnan(low), doubted(metric, given)
+    held = (low <= truth) & (truth <= high)
+    coverage = chance[held].sum() / chance[there].sum()
+    warned = chance[there & noted].sum() / chance[there].sum()
+    assert coverage >= 0.935 or warned > 0.5
+    if warned < 0.5:
+        quiet = there & ~noted
+        assert chance[held & quiet].sum() / chance[quiet].sum() >= 0.935
+    if shares == (0.3, 0.36) or (relative == "score" and sizes[0] == 1_000):
+        assert warned < 0.01  # what is sound is not doubted
+        assert coverage == pytest.approx(0.95, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("interval", "sizes", "doubt"),
+    [
+        ("miettinen_nurminen", (1_000, 100), True),
+        ("miettinen_nurminen", (1_000, 1_000), False),
+        ("newcombe", (3_000, 100), True),
+        ("newcombe", (1_000, 100), False),
+        ("agresti_caffo", (3_000, 100), False),
+    ],
+)
+def test_score_intervals_of_a_few_successes_in_unequal_arms_are_doubted(interval, sizes, doubt):
+    metric = cs.Proportion("y", interval=interval, relative="fieller")
+    share = (0.15 if interval == "newcombe" else 0.3) / min(sizes)
+    chance, given = counted((share, share), sizes)
+    found = metric.compare(given).difference
+    coverage = chance[(found.ci_low[:, 0] <= 0) & (found.ci_high[:, 0] >= 0)].sum()
+    assert (coverage < 0.935) == doubt
+    notes = [n for n in metric.remarks("m", given) if f"{interval} interval may cover less" in n]
+    assert bool(notes) == doubt
+
+
+@pytest.mark.parametrize("relative", ["delta", "log", "fieller"])
+@pytest.mark.parametrize("sizes", [(1_500, 1_500), (6_000, 6_000), (1_500, 150)])
+def test_relative_intervals_of_skewed_spend_cover_or_are_doubted(relative, sizes):
+    given, _ = skewed_campaigns(sizes, repeats=1_000, seed=28)
+    metric = cs.Mean("y", relative=relative)
+    found = metric.compare(given).relative
+    held = ((found.ci_low <= 0.2) & (found.ci_high >= 0.2))[:, 0]
+    noted = doubted(metric, given)
+    error = 2 * np.sqrt(0.935 * 0.065 / max((~noted).sum(), 1))
+    assert noted.mean() > 0.5 or held[~noted].mean() >= 0.935 - error
+    if sizes[0] == 6_000:
+        assert noted.mean() < (0.5 if relative == "delta" else 0.05)
+    if sizes[1] == 150:
+        assert noted.mean() > 0.95

@@ -10,12 +10,14 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from statsmodels.stats.weightstats import ttost_ind
 
 import custseg as cs
-from custseg.campaigns import Rank
 from custseg.errors import ParameterError
 from custseg.stats import (
+    barnard,
     beta_binomial,
     bootstrap_difference,
+    boschloo,
     fisher,
+    koopman,
     mann_whitney,
     miettinen_nurminen,
     normal_posterior,
@@ -193,7 +195,7 @@ def test_an_adjusted_ratio_regresses_its_influence_on_the_covariates(campaign):
 
 
 def test_quantiles_and_ranks_are_those_of_the_rows(campaign):
-    impact = analyse(campaign, median=cs.Quantile("spend", 0.4), rank=Rank("spend"))
+    impact = analyse(campaign, median=cs.Quantile("spend", 0.4), rank=cs.Rank("spend"))
     for row, part in groups(impact, campaign, ["spend"]):
         pair = outcomes(part, "spend", row.arm)
         if row.metric == "rank":
@@ -296,6 +298,35 @@ def test_small_counts_are_tested_exactly_with_a_note_where():
     assert any("in gold" in note and "Leave out the covariate" in note for note in adjusted.notes)
 
 
+@pytest.mark.parametrize("exact", ["boschloo", "barnard"])
+def test_small_counts_are_tested_by_the_exact_test_asked_for(campaign, exact):
+    few = campaign.iloc[:120]
+    test = {"fisher": fisher, "boschloo": boschloo, "barnard": barnard}
+    impact = analyse(few, bought=cs.Proportion("bought", exact=exact))
+    usual = analyse(few, bought=cs.Proportion("bought")).to_frame()
+    for row, part in groups(impact, few, ["bought"]):
+        control, treatment = outcomes(part, "bought", row.arm)
+        table = treatment.sum(), len(treatment), control.sum(), len(control)
+        pooled = (table[0] + table[2]) / (table[1] + table[3])
+        assert pooled * min(table[1], table[3]) < 5
+        assert row.p_value == pytest.approx(test[exact](*table), rel=1e-12)
+    assert (impact.to_frame()["p_value"] - usual["p_value"]).abs().max() > 0.01
+    assert any(f"{exact.capitalize()}'s exact test there" in note for note in impact.notes)
+
+
+def test_the_score_interval_of_a_ratio_is_there_where_nobody_in_control_bought(campaign):
+    few = campaign.assign(bought=campaign["bought"] & (campaign["mail"] != "nothing"))
+    metric = cs.Proportion("bought", relative="score")
+    for data in (campaign, few):
+        impact = analyse(data, bought=metric)
+        for row, part in groups(impact, data, ["bought"]):
+            control, treatment = outcomes(part, "bought", row.arm)
+            want = koopman(treatment.sum(), len(treatment), control.sum(), len(control))
+            found = (row.relative_ci_low + 1, row.relative_ci_high + 1)
+            np.testing.assert_allclose(found, want, rtol=1e-9)
+            assert np.isnan(row.relative_effect) == (control.sum() == 0)
+
+
 def test_margins_are_two_one_sided_tests(campaign):
     impact = analyse(
         campaign,
@@ -364,7 +395,7 @@ def test_a_posterior_is_given_for_every_arm_of_metrics_that_have_a_model(campaig
     assert spend["p_best"].idxmax() == spend["mean"].idxmin()
 
 
-@pytest.mark.parametrize("relative", ["delta", "fieller"])
+@pytest.mark.parametrize("relative", ["delta", "log", "fieller"])
 def test_the_relative_interval_is_the_one_asked_for(campaign, relative):
     frame = analyse(
         campaign,
@@ -396,7 +427,7 @@ def test_a_group_without_customers_in_an_arm_is_a_row_without_answer(campaign):
         lost,
         value=cs.Ratio("spend", "orders", covariate=["visits"], margin=1.0),
         median=cs.Quantile("spend", margin=1.0),
-        rank=Rank("spend"),
+        rank=cs.Rank("spend"),
         bought=cs.Proportion("bought", interval="miettinen_nurminen", margin=0.1),
         spend=cs.Mean("spend", test="bootstrap"),
     )
@@ -420,14 +451,16 @@ def test_a_group_without_customers_in_an_arm_is_a_row_without_answer(campaign):
         (lambda: cs.Mean("spend", test="permute"), "Did you mean 'permutation'"),
         (lambda: cs.Mean("spend", margin=0), "margin is 0"),
         (lambda: cs.Mean("spend", better="more"), "better is 'more'"),
-        (lambda: cs.Mean("spend", relative="log"), "relative is 'log'"),
+        (lambda: cs.Mean("spend", relative="score"), "relative is 'score'"),
+        (lambda: cs.Proportion("visit", relative="score", covariate="a"), "relative is 'score'"),
+        (lambda: cs.Proportion("visit", exact="boschlo"), "Did you mean 'boschloo'"),
         (lambda: cs.Proportion("visit", interval="newcomb"), "Did you mean 'newcombe'"),
         (lambda: cs.Proportion("visit", margin=1.5), "margin is 1.5"),
         (lambda: cs.Ratio("spend", "spend"), "the ratio is 1"),
         (lambda: cs.Ratio("spend", "orders", covariate="orders"), "the outcome itself"),
         (lambda: cs.Ratio("spend", 3), "denominator is 3"),
         (lambda: cs.Quantile("spend", 1), "q is 1"),
-        (lambda: Rank(None), "column is None"),
+        (lambda: cs.Rank(None), "column is None"),
     ],
 )
 def test_a_wrong_metric_is_refused_when_it_is_made(make, message):

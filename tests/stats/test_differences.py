@@ -96,6 +96,21 @@ def test_fieller_is_unbounded_where_control_may_be_zero_and_delta_where_it_is_su
         relative_difference(1.0, 1.0, 1.0, 1.0, method="fiellr")
 
 
+def test_log_is_the_relative_interval_of_tea_tasting():
+    rng = np.random.default_rng(3)
+    a, b = rng.lognormal(0, 1, 250), rng.lognormal(0.2, 1, 150)
+    parts = a.var(ddof=1) / 250, b.var(ddof=1) / 150
+    found = relative_difference(a.mean(), b.mean(), *parts, 249, 149, method="log")
+    # tea_tasting.Mean("y") on these values, version 1.14
+    assert found.effect == pytest.approx(0.2494688260507758, rel=1e-12)
+    bounds = (-0.045618184738934975, 0.6357943145067733)
+    np.testing.assert_allclose((found.ci_low, found.ci_high), bounds, rtol=1e-11)
+    assert np.isnan(relative_difference(2.0, -1.0, 0.1, 0.1, method="log")[2:]).all()
+    flipped = relative_difference(b.mean(), a.mean(), *parts[::-1], 149, 249, method="log")
+    np.testing.assert_allclose(1 / (1 + flipped.ci_high), 1 + found.ci_low, rtol=1e-12)
+    assert flipped.p_value == pytest.approx(found.p_value, rel=1e-12)
+
+
 def test_two_one_sided_tests_equal_statsmodels():
     rng = np.random.default_rng(6)
     a, b = rng.normal(10, 2, 40), rng.normal(10.3, 4, 55)

@@ -9,7 +9,15 @@ from statsmodels.stats.proportion import (
 )
 
 from custseg.errors import DataError, ParameterError
-from custseg.stats import fisher, miettinen_nurminen, newcombe, score_statistic, wald
+from custseg.stats import (
+    fisher,
+    koopman,
+    miettinen_nurminen,
+    newcombe,
+    relative_difference,
+    score_statistic,
+    wald,
+)
 
 COUNTS = [(0, 10), (10, 10), (1, 21_306), (5, 17), (2_261, 21_306), (56, 70), (1, 1)]
 
@@ -138,3 +146,54 @@ def test_empty_groups_are_missing_and_impossible_counts_refused():
         score_statistic(1, 2, 1, 2, 1.0)
     with pytest.raises(ParameterError, match="pseudo is -1"):
         wald(1, 2, 1, 2, pseudo=-1)
+
+
+def test_koopman_reproduces_his_example_and_statsmodels():
+    # Koopman (1984), section 4
+    np.testing.assert_allclose(koopman(36, 40, 16, 80), (2.940, 7.152), atol=5e-4)
+    tables = [(5, 17, 9, 12), (1, 1_000, 7, 800), (240, 2_500, 31, 400), (40, 41, 100, 250)]
+    for table in tables:
+        want = confint_proportions_2indep(*table, compare="ratio", method="score", correction=False)
+        np.testing.assert_allclose(koopman(*table), want, rtol=1e-7)
+
+
+@pytest.mark.parametrize("first", COUNTS)
+@pytest.mark.parametrize("second", COUNTS)
+def test_the_bounds_of_koopman_are_where_the_chi_square_turns(first, second):
+    low, high = koopman(*first, *second)
+    (x_1, n_1), (x_2, n_2) = first, second
+    assert (low == 0) == (x_1 == 0)
+    assert np.isinf(high) == (x_2 == 0)
+    for ratio, sign in ((low, 1), (high, -1)):
+        if not 0 < ratio < np.inf:
+            continue
+        # the likeliest proportions with this ratio, on ever finer grids
+        ends = np.array([0.0, min(1, 1 / ratio)])
+        for _ in range(40):
+            grid = np.linspace(*ends, 41)
+            likely = likelihood(x_1, n_1, x_2, n_2, np.minimum(ratio * grid, 1), grid)
+            best = int(np.argmax(likely))
+            ends = grid[max(best - 1, 0)], grid[min(best + 1, 40)]
+        p_2 = grid[best]
+        p_1 = min(ratio * p_2, 1)
+        variance = p_1 * (1 - p_1) / n_1 + ratio**2 * p_2 * (1 - p_2) / n_2
+        z = (x_1 / n_1 - ratio * x_2 / n_2) / np.sqrt(variance)
+        assert sign * z == pytest.approx(stats.norm.isf(0.025), abs=1e-5)
+
+
+def test_the_log_interval_of_a_ratio_is_that_of_katz():
+    for x_t, n_t, x_c, n_c in [(30, 400, 20, 500), (3, 80, 9, 70)]:
+        p_c, p_t = x_c / n_c, x_t / n_t
+        found = relative_difference(
+            p_c, p_t, p_c * (1 - p_c) / n_c, p_t * (1 - p_t) / n_t, method="log"
+        )
+        want = confint_proportions_2indep(x_t, n_t, x_c, n_c, compare="ratio", method="log")
+        np.testing.assert_allclose((found.ci_low + 1, found.ci_high + 1), want, rtol=1e-12)
+
+
+def test_koopman_refuses_impossible_tables_and_leaves_empty_groups_open():
+    assert np.isnan(koopman(0, 0, 3, 10)).all()
+    with pytest.raises(DataError, match="successes is 4 of n = 3"):
+        koopman(4, 3, 1, 2)
+    with pytest.raises(ParameterError, match="level is 1"):
+        koopman(1, 3, 1, 2, level=1)
