@@ -224,8 +224,9 @@ def day_number(column: str) -> nw.Expr:
     [0, 11017, 47481]
     """
     past_years = nw.col(column).dt.year().cast(nw.Int64) - 1
-    leap_days = past_years // 4 - past_years // 100 + past_years // 400
-    days = past_years * 365 + leap_days + nw.col(column).dt.ordinal_day()
+    middle = past_years + 0.5  # so far from whole multiples that no rounding crosses one
+    leap_days = (middle * 0.25).floor() - (middle * 0.01).floor() + (middle * 0.0025).floor()
+    days = past_years * 365 + leap_days.cast(nw.Int64) + nw.col(column).dt.ordinal_day()
     return (days - _EPOCH).cast(nw.Int64)
 
 

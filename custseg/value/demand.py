@@ -197,22 +197,14 @@ def segment_demand(
     labels = name_segments(segments)
     require_roles(tx, [by], what=f"segment_demand(by={by!r})")
     lines, _ = read_orders(tx, as_of)
-    marked = with_segments(lines, labels).with_columns(
-        item=nw.when(nw.col(by).cast(nw.String).str.strip_chars() != "").then(
-            nw.col(by).cast(nw.String)
-        )
-    )
-    account = _account(marked)
-    used = marked.filter(
-        ~nw.col("segment").is_null(), ~nw.col("item").is_null(), nw.col("purchase") == 1
-    )
     measures = [name for name in ("quantity", "amount") if name in lines.collect_schema().names()]
-    cells, sizes = _count(used, measures)
+    cells, account, blank = _cells(lines, labels, by, measures)
     if cells.empty:
         raise DataError(
             f"no customer with a segment bought an item: {account.to_dict()}. Index segments by "
             "the customer ids of tx."
         )
+    sizes = _sizes(lines, labels, by, blank=blank)
     names = [name for code, name in enumerate(labels.cat.categories) if code in sizes.index]
     codes = sizes.index.to_numpy()
     items = _items(cells, measures, int(sizes.sum())).rename_axis(by)
@@ -270,37 +262,51 @@ def lift_interval(
     return lift, lift_low, lift_high
 
 
-def _account(marked: nw.LazyFrame) -> pd.Series:
-    """Return lines = used + set aside, by the first reason."""
-    back = nw.col("purchase").is_null()
-    reasons = {
-        "given_back": back,
-        "no_item": ~back & nw.col("item").is_null(),
-        "not_assigned": ~back & ~nw.col("item").is_null() & nw.col("segment").is_null(),
+def _cells(
+    lines: nw.LazyFrame, labels: pd.Series, by: str, measures: Sequence[str]
+) -> tuple[pd.DataFrame, pd.Series, bool]:
+    """Return sums by segment and item, lines = used + set aside, and whether some text is blank."""
+    bought = nw.col("purchase") == 1
+    priced = lines.with_columns(**{m: nw.when(bought).then(nw.col(m)) for m in measures})
+    sums = [nw.col(name).sum() for name in ("bought", *measures)]
+    by_customer = priced.group_by("customer_id", by).agg(
+        nw.len().alias("all_lines"),
+        nw.col("purchase").sum().alias("bought"),
+        *sums[1:],
+    )
+    counted = with_segments(by_customer, labels).with_columns(
+        customers=one_if(nw.col("bought") > 0)
+    )
+    cells = collect(
+        counted.group_by("segment", by)
+        .agg(nw.col("customers").sum(), nw.col("all_lines").sum(), *sums)
+        .with_columns(item=nw.col(by).cast(nw.String))
+    ).fillna(dict.fromkeys(("bought", *measures), 0))
+    blank = cells["item"].str.strip() == ""
+    known, assigned = cells["item"].notna() & ~blank, cells["segment"].notna()
+    parts = {
+        "lines": cells["all_lines"],
+        "used": cells["bought"].where(known & assigned, 0),
+        "given_back": cells["all_lines"] - cells["bought"],
+        "no_item": cells["bought"].where(~known, 0),
+        "not_assigned": cells["bought"].where(known & ~assigned, 0),
     }
-    flags = marked.with_columns(**{name: one_if(mark) for name, mark in reasons.items()})
-    counted = collect(flags.select(nw.len().alias("lines"), *(nw.col(n).sum() for n in reasons)))
-    found = counted.iloc[0].fillna(0).astype("int64")
-    used = found["lines"] - found[list(reasons)].sum()
-    return pd.Series({"lines": found["lines"], "used": used, **found[list(reasons)]})
+    account = pd.Series({name: int(part.sum()) for name, part in parts.items()})
+    cells = cells[known & assigned & (cells["bought"] > 0)].rename(columns={"bought": "lines"})
+    whole = dict.fromkeys(("segment", "customers", "lines"), "int64")
+    columns = ["segment", "item", "customers", "lines", *measures]
+    return cells[columns].astype(whole), account, bool(blank.any())
 
 
-def _count(used: nw.LazyFrame, measures: Sequence[str]) -> tuple[pd.DataFrame, pd.Series]:
-    """Return sums by segment and item, and the customers of each segment."""
-    sums = [nw.col(name).sum() for name in measures]
-    by_customer = used.group_by("segment", "item", "customer_id").agg(
-        nw.len().alias("lines"), *sums
-    )
-    cells = by_customer.group_by("segment", "item").agg(
-        nw.len().alias("customers"), nw.col("lines").sum(), *sums
-    )
-    people = used.group_by("segment", "customer_id").agg(nw.len().alias("lines"))
-    sizes = collect(people.group_by("segment").agg(nw.len().alias("customers")))
-    whole = {"segment": "int64", "customers": "int64", "lines": "int64"}
-    return (
-        collect(cells).astype(whole),
-        sizes.astype("int64").set_index("segment")["customers"].sort_index(),
-    )
+def _sizes(lines: nw.LazyFrame, labels: pd.Series, by: str, *, blank: bool) -> pd.Series:
+    """Return by code of segment how many of its customers bought an item that has a name."""
+    named = lines.filter(nw.col("purchase") == 1, ~nw.col(by).is_null())
+    if blank:
+        named = named.filter(nw.col(by).cast(nw.String).str.strip_chars() != "")
+    people = with_segments(named.group_by("customer_id").agg(nw.len().alias("lines")), labels)
+    assigned = people.filter(~nw.col("segment").is_null())
+    sizes = collect(assigned.group_by("segment").agg(nw.len().alias("customers")))
+    return sizes.astype("int64").set_index("segment")["customers"].sort_index()
 
 
 def _items(cells: pd.DataFrame, measures: Sequence[str], customers: int) -> pd.DataFrame:
