@@ -209,7 +209,9 @@ def read_trial(
     known = [learn_feature(rows[name]) for name in dict.fromkeys(features)]
     blocks = [feature.encode(rows[feature.name]) for feature in known]
     if labelled is not None:
-        blocks.append(learn_feature(labelled.astype(str)).encode(labelled))
+        share = labelled.value_counts(normalize=True)
+        common = sorted(share.index[share >= _RARE])
+        blocks += [(labelled == name).to_numpy(dtype=float)[:, None] for name in common]
     return Trial(
         rows,
         _numbers(rows[outcome]),

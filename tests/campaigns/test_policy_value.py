@@ -297,6 +297,16 @@ def test_models_use_one_thread_and_numbers_do_not_depend_on_it(threads):
     pd.testing.assert_frame_equal(found, again, check_exact=True)
 
 
+def test_segments_that_are_all_rare_explain_no_outcomes():
+    table = campaign(300)
+    rare = pd.Series([f"label {i % 150}" for i in range(300)], table["customer"])
+    at = ["policy", "method"]
+    found = policy_value(table, **ROLES, segments=rare).to_frame().set_index(at)
+    none = policy_value(table, **ROLES).to_frame().set_index(at)
+    for policy in ("nobody", "everybody: offer"):
+        pd.testing.assert_frame_equal(found.loc[[policy]], none.loc[[policy]])
+
+
 def test_policies_given_as_columns_equal_those_given_as_series():
     table = campaign(300)
     table["plan"] = np.where(table["before"] > 8, "offer", "none")
