@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,12 @@ def read_sizes(question: Question, n: Any) -> np.ndarray:
     return sizes
 
 
+def campaign_size(question: Question, n: np.ndarray) -> int:
+    """Return how many customers of the campaign give every arm of a question its size."""
+    sizes = (int(np.ceil(total / question.share - 1e-9)) for total in count(int(n.sum())))
+    return next(size for size in sizes if (read_sizes(question, size) >= n).all())
+
+
 def solve_size(setting: Setting, effect: np.ndarray, power: float) -> np.ndarray:
     """Return the smallest arms in the planned shares that have the power, (k + 1,)."""
     shares = np.array(setting.shares)
@@ -177,7 +184,7 @@ def answer_rows(
             "n_control": int(n[0]),
             "n_treatment": n[1:].astype(int),
             "n": int(n.sum()),
-            "n_campaign": int(np.ceil(n.sum() / question.share - 1e-9)),
+            "n_campaign": campaign_size(question, n),
             "baseline": setting.baseline,
             "effect": effect,
             "relative_effect": relative,

@@ -1,14 +1,14 @@
 """A campaign before it runs: its arms, who is assigned to them, and the test it is planned for."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from custseg.campaigns._history import stratum_codes
-from custseg.campaigns._planning import Effect
+from custseg.campaigns._planning import Effect, campaign_size
 from custseg.campaigns.allocation import (
     by_threshold,
     checked_shares,
@@ -262,7 +262,7 @@ class CampaignDesign:
         baseline: float | Baselines | None = None,
         **options: Any,
     ) -> PowerAnalysis:
-        """Return how many customers in the arms find an effect.
+        """Return how many customers find an effect.
 
         Parameters
         ----------
@@ -274,31 +274,37 @@ class CampaignDesign:
         Returns
         -------
         PowerAnalysis
-            Customers by arm, those held out not counted.
+            Customers by arm, and `n` in all arms. `n_campaign` counts those held out as well: it is
+            what `power` and `minimum_detectable_effect` take.
 
         Examples
         --------
-        >>> design = CampaignDesign(arms={"control": 0.8, "email": 0.2})
-        >>> design.sample_size(0.02, baseline=0.1).n
-        11765
+        >>> design = CampaignDesign(arms={"control": 0.8, "email": 0.2}, holdout=0.1)
+        >>> needed = design.sample_size(0.02, baseline=0.1).to_frame()
+        >>> needed[["n_control", "n_treatment", "n", "n_campaign"]]
+           n_control  n_treatment      n  n_campaign
+        0       9412         2353  11765       13073
+        >>> round(design.power(13_073, 0.02, baseline=0.1).power, 3)
+        0.8
         """
-        return sample_size(
+        found = sample_size(
             effect,
             relative_effect=relative_effect,
             baseline=baseline,
             allocation=self.arms,
             **options,
         )
+        return self._with_holdout(found)
 
     def minimum_detectable_effect(
         self, n: float, *, baseline: float | Baselines | None = None, **options: Any
     ) -> PowerAnalysis:
-        """Return the smallest effect that `n` customers find.
+        """Return the smallest effect that a campaign of `n` customers finds.
 
         Parameters
         ----------
         n
-            Customers of the campaign, those held out included.
+            Customers of the campaign, those held out included: `n_campaign` of `sample_size`.
         baseline
             As in `custseg.campaigns.minimum_detectable_effect`.
         **options
@@ -309,9 +315,10 @@ class CampaignDesign:
         PowerAnalysis
             The effect of each arm.
         """
-        return minimum_detectable_effect(
-            n * (1 - self.holdout), baseline=baseline, allocation=self.arms, **options
+        found = minimum_detectable_effect(
+            self._in_arms(n), baseline=baseline, allocation=self.arms, **options
         )
+        return self._with_holdout(found, n)
 
     def power(
         self,
@@ -322,12 +329,12 @@ class CampaignDesign:
         baseline: float | Baselines | None = None,
         **options: Any,
     ) -> PowerAnalysis:
-        """Return the chance that `n` customers find an effect.
+        """Return the chance that a campaign of `n` customers finds an effect.
 
         Parameters
         ----------
         n
-            Customers of the campaign, those held out included.
+            Customers of the campaign, those held out included: `n_campaign` of `sample_size`.
         effect, relative_effect, baseline
             As in `custseg.campaigns.power`.
         **options
@@ -338,14 +345,15 @@ class CampaignDesign:
         PowerAnalysis
             The power of each arm.
         """
-        return power(
-            n * (1 - self.holdout),
+        found = power(
+            self._in_arms(n),
             effect,
             relative_effect=relative_effect,
             baseline=baseline,
             allocation=self.arms,
             **options,
         )
+        return self._with_holdout(found, n)
 
     def duration(self, n: float, traffic: float | pd.Series, *, follow_up: int = 0) -> Duration:
         """Return how many days it takes until the arms have `n` customers and their outcomes.
@@ -369,6 +377,32 @@ class CampaignDesign:
         48
         """
         return duration(n, traffic, share=1 - self.holdout, follow_up=follow_up)
+
+    def _in_arms(self, n: float) -> float:
+        check_number(n, "n", gt=0)
+        return n * (1 - self.holdout)
+
+    def _with_holdout(self, found: PowerAnalysis, n: float | None = None) -> PowerAnalysis:
+        """Count those held out in `n_campaign`, which is `n` where it was given."""
+        if not self.holdout:
+            return found
+        table, k = found.to_frame(), len(self.arms) - 1
+        questions = [replace(q, share=q.share * (1 - self.holdout)) for q in found.questions]
+        if n is None:
+            control, arms = table["n_control"].to_numpy(), table["n_treatment"].to_numpy()
+            sizes = [
+                campaign_size(question, np.append(control[k * i], arms[k * i : k * (i + 1)]))
+                for i, question in enumerate(questions)
+            ]
+            table["n_campaign"] = np.repeat(sizes, k)
+        else:
+            table["n_campaign"] = int(np.ceil(n))
+        note = (
+            f"{100 * self.holdout:g}% of the campaign are held out: n counts the customers in the "
+            "arms, n_campaign all of them."
+        )
+        notes = (*found.notes, note)
+        return replace(found, table=table, questions=tuple(questions), notes=notes)
 
     def _notes(self, frame: pd.DataFrame, method: str) -> Iterator[str]:
         if method == "hash" and self.strata:
