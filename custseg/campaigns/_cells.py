@@ -24,18 +24,28 @@ _WHERE = "the campaign data"
 
 @dataclass(frozen=True)
 class Roles:
-    """Which column is what; `segments` names a column or is a Series on `customer_id`."""
+    """Which column is what; `segments` names a column or is a Series on `customer_id`.
+
+    `day` names a column of whole numbers: where there is one, every cell is of one day.
+    """
 
     arm: str
     metrics: Mapping[str, Metric]
     segments: str | pd.Series | None
     customer_id: str | None
+    day: str | None = None
 
     @property
     def numbers(self) -> dict[tuple[str, float | None], str]:
         """The columns that the metrics read, with the quantile of their cap -> their inner name."""
         keys = dict.fromkeys(key for metric in self.metrics.values() for key in _keys(metric))
         return {key: f"v{i}" for i, key in enumerate(keys)}
+
+    @property
+    def keys(self) -> list[str]:
+        """The inner names of what is grouped by."""
+        given = {"segment": self.segments, "arm": self.arm, "day": self.day}
+        return [key for key, role in given.items() if role is not None]
 
     @property
     def binary(self) -> list[str]:
@@ -80,7 +90,7 @@ class Cells:
     def moments(self, m: int, metric: Metric) -> Moments:
         """Return the moments of the metric at position `m`."""
         names = self.roles.inner(metric)
-        cells = self._central(m, metric, names)
+        cells = self.central(m, metric)
         group, arm = self.frame["group"].to_numpy(), self.frame["arm"].to_numpy()
         shape = len(self.segments) + 1, len(self.arms)
         grids = [np.full((*shape, *part.shape[1:]), np.nan) for part in cells]
@@ -105,8 +115,9 @@ class Cells:
             capped=None if cap is None else (cap, int(self.frame[f"over_{m}"].sum())),
         )
 
-    def _central(self, m: int, metric: Metric, names: Sequence[str]) -> list[np.ndarray]:
-        """Return size, means and sums of products of two and three deviations, by cell."""
+    def central(self, m: int, metric: Metric) -> list[np.ndarray]:
+        """Return size, means and sums of products of 2 and 3 deviations, by row of `frame`."""
+        names = self.roles.inner(metric)
         p, k = range(len(names)), metric.third
         n = self._column(f"n_{m}")
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -200,7 +211,12 @@ def _select(data: nw.LazyFrame, roles: Roles) -> nw.LazyFrame:
     ``odd_{v}`` is 1 where a proportion is neither 0 nor 1.
     """
     schema = data.collect_schema()
-    given = {"arm": roles.arm, "segment": roles.segments, "customer_id": roles.customer_id}
+    given = {
+        "arm": roles.arm,
+        "segment": roles.segments,
+        "customer_id": roles.customer_id,
+        "day": roles.day,
+    }
     names = {role: name for role, name in given.items() if isinstance(name, str)}
     check_columns(schema.names(), names.values(), where=_WHERE)
     for role, name in names.items():
@@ -359,7 +375,7 @@ def _sums(
     their products (q, t), and extremes (lo, hi). A column without a shift gets the mean of each
     cell, which is a window over all rows.
     """
-    keys = ["arm"] if roles.segments is None else ["segment", "arm"]
+    keys = roles.keys
     windows = [v for v in roles.numbers.values() if v not in shifts]
     steps: list[list[nw.Expr]] = [
         [nw.col(v).mean().over(*keys).alias(f"shift_{v}") for v in windows],
@@ -401,7 +417,7 @@ def _rows(base: nw.LazyFrame, roles: Roles, cells: pd.DataFrame) -> pd.DataFrame
     names = {v for m in roles.metrics.values() if m.reads_rows for v in roles.inner(m)}
     if not names:
         return pd.DataFrame()
-    keys = ["arm"] if roles.segments is None else ["segment", "arm"]
+    keys = roles.keys
     rows = collect(base.filter(~nw.col("arm").is_null()).select(*keys, *sorted(names)))
     found = rows.merge(cells[[*keys, "group", "position"]], how="left", on=keys)
     return found.assign(arm=found.pop("position"))

@@ -21,16 +21,12 @@ _MOST_STRATA = 10_000
 
 @dataclass(frozen=True)
 class History:
-    """Customers of a history, with codes of their segment (-1: none) and stratum.
-
-    `kept` holds further columns as they are.
-    """
+    """Customers of a history, with codes of their segment (-1: none) and stratum."""
 
     values: pd.DataFrame
     segments: list[str]
     segment: np.ndarray
     stratum: np.ndarray
-    kept: pd.DataFrame
 
     @property
     def groups(self) -> list[str]:
@@ -47,9 +43,7 @@ class History:
         return columns, known
 
 
-def read_history(
-    history: Any, test: CampaignTest, *, strata: Sequence[str] = (), keep: Sequence[str] = ()
-) -> History:
+def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()) -> History:
     """Return the rows of a history that a test can be planned on.
 
     Parameters
@@ -60,8 +54,6 @@ def read_history(
         Says which columns are read, and what the segments are.
     strata
         Columns whose combinations are the strata.
-    keep
-        Further columns to bring back.
 
     Returns
     -------
@@ -88,7 +80,7 @@ def read_history(
     numbers = list(dict.fromkeys(c for m in test.metrics.values() for c in m.columns))
     labels = [test.segments] if isinstance(test.segments, str) else []
     ids = [test.customer_id] if test.customer_id is not None else []
-    others = [*labels, *strata, *ids, *keep]
+    others = [*labels, *strata, *ids]
     check_columns(schema.names(), [*numbers, *others], where=_WHERE)
     for column in numbers:
         if not (schema[column].is_numeric() or schema[column] == nw.Boolean):
@@ -108,7 +100,7 @@ def read_history(
     values = rows[numbers].astype("float64")
     _check_values(values, test)
     segment, names = _segment_codes(rows, test)
-    return History(values, names, segment, stratum_codes(rows, strata), rows[list(keep)])
+    return History(values, names, segment, stratum_codes(rows, strata))
 
 
 def grid_moments(

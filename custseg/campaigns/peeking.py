@@ -7,7 +7,6 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from custseg._engine import day_number, from_day, text_to_time, to_lazy
 from custseg.campaigns._boundaries import (
     SPENDING,
     mixture_bound,
@@ -18,19 +17,16 @@ from custseg.campaigns._boundaries import (
     stitched_p_value,
 )
 from custseg.campaigns._cells import ALL
-from custseg.campaigns._history import History, grid_moments, read_history
+from custseg.campaigns._enrolment import Enrolment, read_enrolment
 from custseg.campaigns._moments import Moments
 from custseg.campaigns.effects import CampaignTest
 from custseg.campaigns.impact import ratio_notes
 from custseg.campaigns.metrics import Metric
 from custseg.campaigns.srm import SampleRatio, srm_test
-from custseg.errors import DataError, ParameterError, check_columns, check_number, check_option
+from custseg.errors import ParameterError, check_columns, check_number, check_option
 from custseg.results import Result, format_number
 from custseg.stats import holm
-from custseg.tables import Experiment
 
-_MOST_DAYS = 400
-_BATCH = 2_000_000  # customers times days that are held in memory at once
 _FEW = 10
 METHODS = ("mixture", "stitched", *SPENDING)
 
@@ -145,17 +141,6 @@ class _Setting(NamedTuple):
     burn_in: int
 
 
-class _Enrolment(NamedTuple):
-    """Who came when: positions of arms, -1 for none, and days from the first."""
-
-    rows: History
-    arms: list[Any]
-    arm: np.ndarray
-    day: np.ndarray
-    days: pd.Index
-    account: dict[str, int]
-
-
 def sequential(
     data: Any,
     test: CampaignTest,
@@ -176,8 +161,8 @@ def sequential(
     Parameters
     ----------
     data
-        One row per customer: any table that `CampaignTest.analyze` takes. The columns in use are
-        collected.
+        One row per customer: any table that `CampaignTest.analyze` takes. Its own engine adds up
+        the customers of each segment, arm and day, once.
     test
         Says what is compared: metrics (`Mean`, `Proportion` or `Ratio`, with covariates as they
         are), arms, segments.
@@ -251,70 +236,29 @@ def sequential(
                 f"metric {name!r} needs the rows themselves, but looks at every day work on sums: "
                 "use Mean (test='welch'), Proportion or Ratio."
             )
-    enrolment = _enrolment(data, test, day)
-    groups, arms = enrolment.rows.groups, enrolment.arms
+    enrolment = read_enrolment(data, test, day)
+    groups, arms = enrolment.groups, enrolment.cells.arms
     setting = _Setting(method, alpha, _planned(planned, groups, arms, test), burn_in)
+    frame, dated = enrolment.cells.frame, enrolment.day >= 0
+    rows_in, rows = enrolment.cells.rows_in, frame["rows"].to_numpy()
+    aside = {"no_arm": rows_in - int(rows.sum()), "no_day": int(rows[~dated].sum())}
     tables, accounts = [], []
-    for name, metric in test.metrics.items():
-        moments, used = _by_day(enrolment, metric)
-        found = _comparisons(moments, metric, setting, (len(groups), len(enrolment.days)))
-        tables.append(_table(name, found, enrolment))
-        unknown = enrolment.rows.values.shape[0] - sum(enrolment.account.values()) - used
-        accounts.append(
-            {"rows_in": len(enrolment.arm)}
-            | enrolment.account
-            | {"no_value": unknown, "rows_used": used}
+    for m, (name, metric) in enumerate(test.metrics.items()):
+        found = _comparisons(
+            enrolment.by_day(m, metric), metric, setting, (len(groups), len(enrolment.days))
         )
+        tables.append(_table(name, found, enrolment))
+        used = int(frame.loc[dated, f"n_{m}"].sum())
+        unknown = rows_in - sum(aside.values()) - used
+        accounts.append({"rows_in": rows_in} | aside | {"no_value": unknown, "rows_used": used})
     table = pd.concat(tables, ignore_index=True)
-    counts = np.bincount(enrolment.arm[enrolment.arm >= 0], minlength=len(arms))
+    counts = np.bincount(frame.loc[dated, "arm"], rows[dated], len(arms)).astype(int)
     shares = test.allocation or dict.fromkeys(arms, 1 / len(arms))
     srm = srm_test(dict(zip(arms, counts, strict=True)), {arm: shares[arm] for arm in arms})
     account = pd.DataFrame(accounts, index=pd.Index(list(test.metrics), name="metric"))
     notes = ratio_notes(srm, planned=test.allocation is not None)
     notes += _notes(table, test, setting, account)
     return Sequential(table, test.control, method, alpha, srm, account, tuple(notes))
-
-
-def _enrolment(data: Any, test: CampaignTest, day: str) -> _Enrolment:
-    lazy = data.frame if isinstance(data, Experiment) else to_lazy(data)
-    schema = lazy.collect_schema()
-    check_columns(schema.names(), [test.arm, day], where="the campaign data")
-    dated = not schema[day].is_numeric()
-    if dated:
-        if not schema[day].is_temporal():
-            lazy = text_to_time(lazy, day, what=f"column {day!r}")
-        lazy = lazy.with_columns(day_number(day).alias(day))
-    rows = read_history(lazy, test, keep=[test.arm, day])
-    number = rows.kept[day].astype("float64")
-    found = sorted(set(rows.kept[test.arm].dropna().tolist()))
-    check_option(test.control, "control", found)
-    if test.allocation is not None:
-        for arm in found:
-            check_option(arm, f"an arm in column {test.arm!r}", list(test.allocation))
-    arms = [test.control, *(arm for arm in found if arm != test.control)]
-    if len(arms) < 2:
-        raise DataError(f"column {test.arm!r} holds the arm {arms[0]!r} only: nothing to compare.")
-    code = rows.kept[test.arm].map({arm: a for a, arm in enumerate(arms)}).astype("float64")
-    code = code.fillna(-1).astype(int).to_numpy()
-    dayless = (code >= 0) & number.isna().to_numpy()
-    known = (code >= 0) & ~dayless
-    if not known.any():
-        raise DataError(f"no customer in an arm has a day in column {day!r}.")
-    first, last = number[known].min(), number[known].max()
-    if (number[known] % 1 != 0).any() or last - first >= _MOST_DAYS:
-        raise DataError(
-            f"column {day!r} runs from {first:g} to {last:g}, but must hold dates or whole numbers "
-            f"of days, over at most {_MOST_DAYS} days. Is it the day of the campaign?"
-        )
-    every = range(int(first), int(last) + 1)
-    return _Enrolment(
-        rows,
-        arms,
-        np.where(known, code, -1),
-        (number - first).fillna(-1).astype(int).to_numpy(),
-        pd.DatetimeIndex([from_day(d) for d in every]) if dated else pd.Index(every),
-        {"no_arm": int((code < 0).sum()), "no_day": int(dayless.sum())},
-    )
 
 
 def _planned(
@@ -334,22 +278,6 @@ def _planned(
     control = shares[test.control]
     split = np.array([control * shares[arm] / (control + shares[arm]) ** 2 for arm in arms[1:]])
     return customers[:, None] * split
-
-
-def _by_day(enrolment: _Enrolment, metric: Metric) -> tuple[Moments, int]:
-    """Return the moments of all who came by each day: the groups of the first, of the next, ..."""
-    rows, n_days = enrolment.rows, len(enrolment.days)
-    columns, known = rows.numbers(metric)
-    arm, day = enrolment.arm[known], enrolment.day[known]
-    shape = len(rows.segments), len(enrolment.arms)
-    size = max(1, _BATCH // max(len(columns), 1))
-    parts = []
-    for start in range(0, n_days, size):
-        until = np.arange(start, min(start + size, n_days))
-        by_then = np.where(day <= until[:, None], arm, -1)
-        parts.append(grid_moments(columns, rows.segment[known], by_then, shape, metric))
-    n, mean, cross = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    return Moments(n, mean, cross), int((arm >= 0).sum())
 
 
 def _comparisons(
@@ -427,8 +355,8 @@ def _holm_by_day(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def _table(name: str, found: Mapping[str, np.ndarray], enrolment: _Enrolment) -> pd.DataFrame:
-    groups, arms, days = enrolment.rows.groups, enrolment.arms[1:], enrolment.days
+def _table(name: str, found: Mapping[str, np.ndarray], enrolment: Enrolment) -> pd.DataFrame:
+    groups, arms, days = enrolment.groups, enrolment.cells.arms[1:], enrolment.days
     size = len(groups) * len(arms) * len(days)
     return pd.DataFrame(
         {
