@@ -136,6 +136,14 @@ def test_size_effect_and_power_are_three_views_of_one_thing(options):
 def test_dunnett_has_its_published_critical_values(k, df, alternative, table):
     found = dunnett_critical((np.sqrt(0.5),) * k, df, 0.05, alternative)
     assert found == pytest.approx(table, abs=0.005)
+    # and so says the multivariate t, of the table itself
+    corr = np.full((k, k), 0.5) + 0.5 * np.eye(k)
+    inside = []
+    for bound in (table - 0.006, table + 0.006):
+        lower = np.full(k, -bound if alternative == "two-sided" else -np.inf)
+        law_of_all = stats.multivariate_t(np.zeros(k), corr, df=df, seed=1)
+        inside.append(law_of_all.cdf(np.full(k, bound), lower_limit=lower))
+    assert inside[0] < 0.95 < inside[1]
 
 
 def test_dunnett_of_unequal_arms_keeps_its_level_under_the_multivariate_t():

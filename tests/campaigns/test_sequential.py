@@ -27,6 +27,16 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 
+def stays_inside(times, z, *, sides=2, drift=0.0):
+    """The chance never to cross, by the multivariate normal distribution of the looks."""
+    times, z = np.asarray(times, dtype=float), np.asarray(z, dtype=float)
+    corr = np.sqrt(np.minimum.outer(times, times) / np.maximum.outer(times, times))
+    lower = -z if sides == 2 else np.full(len(z), -np.inf)
+    options = {"lower_limit": lower, "maxpts": 400_000, "abseps": 1e-6}
+    rng = np.random.default_rng(1)
+    return stats.multivariate_normal.cdf(z, drift * np.sqrt(times), corr, rng=rng, **options)
+
+
 @pytest.mark.parametrize(
     ("boundary", "looks", "constant", "inflation_80", "inflation_90"),
     [  # Jennison and Turnbull (2000), tables 2.1 to 2.4, alpha = .05
@@ -53,31 +63,71 @@ def test_classic_boundaries_are_those_published(
         inflation_90, abs=6e-4
     )
     assert plan.table["spent"].iloc[-1] == pytest.approx(0.05, abs=1e-9)
+    # and so says the distribution of all looks together, of the table itself
+    times = np.arange(1, looks + 1) / looks
+    shape = times ** (0.0 if boundary == "classic_pocock" else -0.5)
+    wider, narrower = (stays_inside(times, (constant + away) * shape) for away in (6e-4, -6e-4))
+    assert narrower < 0.95 < wider
+    for power, inflation in ((0.8, inflation_80), (0.9, inflation_90)):
+        drift = np.sqrt(inflation) * (stats.norm.isf(0.025) + stats.norm.isf(1 - power))
+        found = 1 - stays_inside(times, constant * shape, drift=drift)
+        assert found == pytest.approx(power, abs=6e-4)
 
 
 @pytest.mark.parametrize(
-    ("boundary", "published"),
-    [  # alpha spending with five even looks, .05 two-sided, as printed by ldbounds and gsDesign
-        ("obrien_fleming", [4.8769, 3.3569, 2.6803, 2.2898, 2.0310]),
-        ("pocock", [2.4380, 2.4268, 2.4101, 2.3966, 2.3859]),
+    ("boundary", "alternative", "looks", "published"),
+    [  # alpha spending, .05 in all: rpact 3.3.4, getDesignGroupSequential(typeOfDesign="as...")
+        (
+            *("obrien_fleming", "two-sided", 5),
+            [4.87688495, 3.35701192, 2.68028007, 2.28981677, 2.03103205],
+        ),
+        (
+            *("pocock", "two-sided", 5),
+            [2.43797669, 2.42681386, 2.41019384, 2.39664540, 2.38598456],
+        ),
+        (
+            *("obrien_fleming", "greater", 5),
+            [4.22919506, 2.88813654, 2.29809029, 1.96182147, 1.73970451],
+        ),
+        (
+            *("pocock", "greater", 5),
+            [2.17621145, 2.14374771, 2.11328527, 2.08959920, 2.07099842],
+        ),
+        (
+            *("obrien_fleming", "two-sided", [0.3, 0.5, 0.55, 1]),
+            [3.92857254, 2.96561823, 2.86805887, 1.97462948],
+        ),
     ],
 )
-def test_spending_boundaries_are_those_published(boundary, published):
-    plan = group_sequential(5, boundary=boundary)
-    # other programs integrate on coarser grids: they differ from each other in the fourth digit
-    np.testing.assert_allclose(plan.table["z"], published, atol=2e-4)
+def test_spending_boundaries_are_those_published(boundary, alternative, looks, published):
+    z = group_sequential(looks, boundary=boundary, alternative=alternative).table["z"]
+    np.testing.assert_allclose(z, published, atol=5e-7)
+    sides = 2 if alternative == "two-sided" else 1
+    times = np.arange(1, 6) / 5 if looks == 5 else np.array(looks)
+    spent = SPENDING[boundary](times, 0.05, sides=sides)
+    for k in range(1, len(times) + 1):
+        crossed = 1 - stays_inside(times[:k], published[:k], sides=sides)
+        assert crossed == pytest.approx(spent[k - 1], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "inflation"),
+    [  # rpact 3.3.4, getDesignCharacteristics, five looks, .05 two-sided, power .8
+        ("classic_pocock", 1.2285926),
+        ("classic_obrien_fleming", 1.028411),
+        ("pocock", 1.2126259),
+        ("obrien_fleming", 1.0247199),
+    ],
+)
+def test_what_looking_costs_is_what_rpact_says(boundary, inflation):
+    assert group_sequential(5, boundary=boundary).inflation == pytest.approx(inflation, abs=2e-7)
 
 
 @pytest.mark.parametrize(("sides", "drift"), [(2, 0.0), (1, 0.0), (2, 2.5), (1, 1.0)])
 def test_recursion_agrees_with_the_multivariate_normal_distribution(sides, drift):
     times, z = np.array([0.2, 0.45, 0.7, 1.0]), np.array([2.9, 2.4, 2.2, 2.05])
-    corr = np.sqrt(np.minimum.outer(times, times) / np.maximum.outer(times, times))
-    lower = -z if sides == 2 else np.full(4, -np.inf)
-    inside = stats.multivariate_normal.cdf(
-        z, drift * np.sqrt(times), corr, lower_limit=lower, maxpts=2_000_000, abseps=1e-7
-    )
     found = crossing_chances(times, z, sides=sides, drift=drift).sum()
-    assert found == pytest.approx(1 - inside, abs=2e-6)
+    assert found == pytest.approx(1 - stays_inside(times, z, sides=sides, drift=drift), abs=2e-6)
 
 
 def test_daily_looks_spend_exactly_alpha():
