@@ -52,10 +52,10 @@ class Uplift(Result):
         One row per arm and group of predicted uplift, the highest first: `arm`, `group`, `n`,
         `predicted` (mean), `effect` (doubly robust), `se`, `ci_low`, `ci_high` (95%), `p_value`.
     calibration
-        One row per arm: `arm`, `slope` of scores on predictions (1: as large as they say, 0: they
-        say nothing) with `se`, `ci_low`, `ci_high`, `p_value` (one-sided, of no slope), and
-        `highest_minus_lowest` (effect in the first group less that in the last) with `hml_low`,
-        `hml_high`.
+        One row per arm: `arm`, `slope` of scores on predictions within folds (1: as large as they
+        say, 0: they say nothing) with `se`, `ci_low`, `ci_high`, `p_value` (one-sided, of no
+        slope), and `highest_minus_lowest` (effect in the first group less that in the last) with
+        `hml_low`, `hml_high`. Missing where all predictions are the same.
     account
         `rows_in` = `rows_used` + what was set aside.
     notes
@@ -78,10 +78,10 @@ class Uplift(Result):
         -------
         pandas.DataFrame
             `arm`, `method` (``"dr"``: from doubly robust scores; ``"ipw"``: from outcomes weighted
-            by the chance of the arm), `auuc` (area under the curve of gains over treating nobody,
-            per customer), `auuc_se`, `auuc_low`, `auuc_high`, `qini` (area between that curve and
-            the straight line to its end, that is over treating as many at random), `qini_se`,
-            `qini_low`, `qini_high` (95%) and `qini_p` (two-sided).
+            by the chance of the arm, within strata), `auuc` (area under the curve of gains over
+            treating nobody, per customer), `auuc_se`, `auuc_low`, `auuc_high`, `qini` (area between
+            that curve and the straight line to its end, that is over treating as many at random),
+            `qini_se`, `qini_low`, `qini_high` (95%) and `qini_p` (two-sided).
         """
         return self.table.copy()
 
@@ -150,9 +150,10 @@ def predict_effects(
     ----------
     Radcliffe, N. J. (2007). Using control groups to target on predicted lift. Direct Marketing
     Analytics Journal 1, 14-21. Chernozhukov, V., et al. (2018). Generic machine learning inference
-    on heterogeneous treatment effects in randomized experiments. NBER Working Paper 24678.
-    Yadlowsky, S., et al. (2025). Evaluating treatment prioritization rules via rank-weighted
-    average treatment effects. JASA 120, 38-51.
+    on heterogeneous treatment effects in randomized experiments. NBER Working Paper 24678. Imai,
+    K., & Li, M. L. (2023). Experimental evaluation of individualized treatment rules. JASA 118,
+    242-256. Yadlowsky, S., et al. (2025). Evaluating treatment prioritization rules via
+    rank-weighted average treatment effects. JASA 120, 38-51.
 
     Examples
     --------

@@ -139,7 +139,7 @@ def side_by_side(found: "SideBySide", *, ax: Axes | None = None) -> Axes:
     _names(ax, [f"{name} ({same[name]:.0%} same arm)" for name in share.index])
     ax.set_xlim(0, 1)
     ax.set_xlabel("share of the segment's customers")
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), title="effect-aware\nsegment")
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), title="effect-aware")
     return ax
 
 
