@@ -58,7 +58,8 @@ def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()
     Returns
     -------
     History
-        All rows; numbers are floats, missing ones NaN.
+        All rows in the order of their ids, or of all that is read where no column names customers;
+        numbers are floats, missing ones NaN.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()
             raise DataError(
                 f"{repeated:,} rows of {_WHERE} repeat a customer. Add up the rows of each first."
             )
-        rows = rows.sort_values(column, ignore_index=True)
+    rows = in_order(rows, ids or list(rows.columns))
     values = rows[numbers].astype("float64")
     _check_values(values, test)
     segment, names = _segment_codes(rows, test)
@@ -192,13 +193,32 @@ def stratum_codes(rows: pd.DataFrame, strata: Sequence[str]) -> np.ndarray:
     return codes
 
 
+def in_order(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return the rows in the order of their values, the same for any engine."""
+
+    def comparable(values: pd.Series) -> pd.Series:
+        if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biufM":
+            return values
+        return values.astype(str).where(values.notna())
+
+    return rows.sort_values(list(columns), key=comparable, ignore_index=True)
+
+
+def refuse_infinite(values: pd.Series, what: str) -> None:
+    """Raise `DataError` where a column of numbers holds infinite ones."""
+    infinite = int(np.isinf(values).sum())
+    if infinite:
+        words = (
+            "1 infinite value. Make it a number, or missing."
+            if infinite == 1
+            else f"{infinite:,} infinite values. Make them numbers, or missing."
+        )
+        raise DataError(f"{what} holds {words}")
+
+
 def _check_values(values: pd.DataFrame, test: CampaignTest) -> None:
-    infinite = np.isinf(values).sum()
     for column in values:
-        if infinite[column]:
-            raise DataError(
-                f"column {column!r} of {_WHERE} holds {infinite[column]:,} infinite values."
-            )
+        refuse_infinite(values[column], f"column {column!r} of {_WHERE}")
         if values[column].isna().all():
             raise DataError(f"column {column!r} of {_WHERE} holds no value at all.")
     for name, metric in test.metrics.items():

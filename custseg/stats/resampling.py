@@ -241,7 +241,9 @@ def permutation_test(
     Permutation
         `p_value` is two-sided: the share of regroupings with an absolute t at least as large,
         among all of them (`exact`), or (1 + their number) / (1 + `n_resamples`). NaN where a group
-        has fewer than two values or nothing varies.
+        has fewer than two values or nothing varies. `scipy.stats.permutation_test` doubles the
+        smaller tail instead, which differs where the regroupings are skewed: in small or unequal
+        groups.
 
     Raises
     ------
@@ -303,7 +305,7 @@ def mann_whitney(control: ArrayLike, treatment: ArrayLike, *, level: float = 0.9
         `estimate` is P(treatment > control) + P(equal) / 2. `p_value` is that of the Mann-Whitney
         test (exact in small groups without ties). `se` is Brunner and Munzel's, and the interval
         theirs on the log-odds, which allows the groups any spread; both are NaN where one group
-        lies wholly above the other.
+        lies wholly above the other. Where all values are equal `se` is 0 and there is no interval.
 
     Raises
     ------
@@ -337,6 +339,8 @@ def mann_whitney(control: ArrayLike, treatment: ArrayLike, *, level: float = 0.9
         return Superiority(estimate, np.nan, np.nan, np.nan, p_value)
     v_c, v_t = placements[0].var(ddof=1) / n_t**2 / n_c, placements[1].var(ddof=1) / n_c**2 / n_t
     se = np.sqrt(v_c + v_t)
+    if se == 0:
+        return Superiority(estimate, 0.0, np.nan, np.nan, p_value)
     df = (v_c + v_t) ** 2 / (v_c**2 / (n_c - 1) + v_t**2 / (n_t - 1))
     half = stats.t.isf((1 - level) / 2, df) * se / (estimate * (1 - estimate))
     low, high = special.expit(special.logit(estimate) + np.array([-half, half]))
@@ -348,10 +352,10 @@ def _values(values: ArrayLike, name: str) -> Vector:
     found = found[~np.isnan(found)]
     if not len(found):
         raise DataError(f"{name} holds no value.")
-    if np.isinf(found).any():
-        raise DataError(
-            f"{name} holds {int(np.isinf(found).sum()):,} infinite values. Replace or drop them."
-        )
+    infinite = int(np.isinf(found).sum())
+    if infinite:
+        what = "value. Replace or drop it." if infinite == 1 else "values. Replace or drop them."
+        raise DataError(f"{name} holds {infinite:,} infinite {what}")
     return found
 
 
