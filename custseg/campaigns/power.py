@@ -25,6 +25,8 @@ from custseg.campaigns.baselines import Baselines
 from custseg.errors import ParameterError, check_number
 from custseg.results import Result, format_number
 
+_MOST_NAMED = 6
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class PowerAnalysis(Result):
@@ -93,7 +95,7 @@ class PowerAnalysis(Result):
         return self.table.copy()
 
     def summary(self) -> str:
-        """Return the overall answer of each metric, and the range over segments, in words."""
+        """Return the overall answer of each metric, and those of its segments, in words."""
         parts = [
             _sentence(rows, self.solved) for _, rows in self._whole.groupby("metric", sort=False)
         ]
@@ -447,7 +449,7 @@ def _sentence(rows: pd.DataFrame, solved: str) -> str:
 
 
 def _by_segment(rows: pd.DataFrame, solved: str) -> str:
-    """Return the range of a metric's answers over segments in words."""
+    """Return a metric's answers in every segment in words, the two ends where there are many."""
     name = rows["metric"].iloc[0]
     if solved == "size":
         most = rows.loc[rows["n_campaign"].idxmax()]
@@ -455,8 +457,26 @@ def _by_segment(rows: pd.DataFrame, solved: str) -> str:
             f"{name} in every segment: a campaign of {most['n_campaign']:,} customers, because of "
             f"{most['segment']} ({most['n']:,} of its own)."
         )
-    column = "relative_effect" if solved == "effect" else "power"
-    low, high = rows[column].abs().min(), rows[column].abs().max()
-    shown = (f"{low:.1%}", f"{high:.1%}") if solved == "effect" else (f"{low:.2f}", f"{high:.2f}")
-    what = "smallest effects of" if solved == "effect" else "power of"
-    return f"{name} by segment: {what} {shown[0]} to {shown[1]}."
+    unknown = rows.loc[rows["power"].isna(), "segment"].unique()
+    none = f" None that is possible in {', '.join(unknown)}." if len(unknown) else ""
+    answered = rows[~rows["segment"].isin(unknown)]
+    if solved == "effect":
+        order, what = answered["effect"].abs(), "effects are found from"
+    else:
+        order, what = -answered["power"], "power is"
+    # of the arms of a segment the one that is found least
+    shown = answered.loc[order.groupby(answered["segment"], sort=False).idxmax()]
+    shown = shown.loc[order[shown.index].sort_values(kind="stable").index]
+    ends = shown if len(shown) <= _MOST_NAMED else shown.iloc[[0, -1]]
+    words = [_in_segment(row, solved) for row in ends.to_dict("records")]
+    listed = ", ".join(words) if len(shown) <= _MOST_NAMED else " to ".join(words)
+    return f"{name} by segment: {what} {listed}.{none}" if words else f"{name} by segment:{none}"
+
+
+def _in_segment(row: dict[str, Any], solved: str) -> str:
+    effect = f"{'+' if row['effect'] > 0 else ''}{format_number(row['effect'])}"
+    if solved == "power":
+        return f"{row['power']:.2f} in {row['segment']} (effect {effect})"
+    relative = row["relative_effect"]
+    size = "" if np.isnan(relative) else f" ({relative:+.1%})"
+    return f"{effect}{size} in {row['segment']}"

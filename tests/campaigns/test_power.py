@@ -1,5 +1,6 @@
 """Power, sizes and detectable effects against published numbers, other code and simulation."""
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +19,10 @@ from custseg.campaigns._comparisons import (
 )
 from custseg.campaigns._moments import Moments
 from custseg.errors import ParameterError
+from custseg.results import format_number as three
 from custseg.stats import holm
+
+mpl.use("Agg")
 
 THREE = {"control": 0.5, "email": 0.3, "letter": 0.2}
 FIVE = {"control": 0.2, "a": 0.2, "b": 0.2, "c": 0.2, "d": 0.2}
@@ -341,3 +345,54 @@ def test_a_planned_campaign_finds_its_effect_as_often_as_planned():
     share, error = found[:, 1].mean(), np.sqrt(0.8 * 0.2 / repeats)
     assert expected - 3 * error < share < expected + 0.01 + 3 * error
     assert found[:, 0].mean() < 0.05 + 2 * np.sqrt(0.05 * 0.95 / repeats)
+
+
+def test_the_words_say_which_answer_is_whose():
+    rng = np.random.default_rng(18)
+    tier = np.repeat(["gold", "silver", "tin"], [500, 1_000, 2_500])
+    level = pd.Series(tier).map({"gold": 80.0, "silver": 40.0, "tin": 10.0})
+    history = pd.DataFrame({"tier": tier, "spend": level * rng.gamma(2, 0.5, 4_000)})
+    design = cs.CampaignDesign(arms=THREE)
+    test = design.test({"spend": cs.Mean("spend")}, segments="tier")
+    found = power(
+        8_000,
+        relative_effect=0.05,
+        baseline=cs.campaigns.baselines(history, test),
+        allocation=THREE,
+    )
+    rows = found.to_frame().query("segment != '(all)'")
+    weakest = rows.loc[rows.groupby("segment")["power"].idxmin()].set_index("segment")
+    words = [
+        f"{weakest.loc[name, 'power']:.2f} in {name} (effect +{three(weakest.loc[name, 'effect'])})"
+        for name in ("tin", "silver", "gold")
+    ]
+    assert f"spend by segment: power is {', '.join(words)}." in found.summary()
+    least = minimum_detectable_effect(
+        8_000, baseline=cs.campaigns.baselines(history, test), allocation=THREE
+    )
+    rows = least.to_frame().query("segment != '(all)'")
+    largest = rows.loc[rows.groupby("segment")["effect"].idxmax()].set_index("segment")
+    tin = largest.loc["tin"]
+    assert f"from +{three(tin['effect'])} ({tin['relative_effect']:+.1%}) in tin" in least.summary()
+    gains = found.gains().set_index(["segment", "adjustment"])
+    for name, row in weakest.iterrows():
+        assert gains.loc[(name, "none"), "power"] == pytest.approx(row["power"])
+        assert gains.loc[(name, "none"), "effect"] == pytest.approx(row["effect"])
+    ax = found.plot()
+    labels = {text.get_text().split(":")[0]: text for text in ax.get_legend().get_texts()}
+    assert list(labels) == ["(all)", "gold", "silver", "tin"]
+    for name, row in weakest.iterrows():
+        assert labels[name].get_text() == f"{name}: +{row['effect']:.3g}"
+        color = ax.lines[2 * list(labels).index(name)].get_color()
+        point = ax.lines[2 * list(labels).index(name) + 1]
+        assert point.get_color() == color
+        assert point.get_xydata().tolist() == [[row["n"], row["power"]]]
+    few = minimum_detectable_effect(
+        60,
+        baseline=cs.campaigns.baselines(
+            history.assign(bought=(history["spend"] > 5).astype(int)),
+            design.test({"bought": cs.Proportion("bought")}, segments="tier"),
+        ),
+        allocation=THREE,
+    )
+    assert "None that is possible in" in few.summary()
