@@ -17,6 +17,7 @@ from custseg.errors import DataError, ParameterError, check_columns
 
 _WHERE = "the history"
 _MOST_STRATA = 10_000
+_DIGITS = 9  # of the largest value, to which others count as equal when rows are put in order
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ def read_history(history: Any, test: CampaignTest, *, strata: Sequence[str] = ()
             raise DataError(
                 f"{repeated:,} rows of {_WHERE} repeat a customer. Add up the rows of each first."
             )
-    rows = in_order(rows, ids or list(rows.columns))
+        rows = rows.sort_values(column, ignore_index=True)
+    if not ids:
+        rows = _in_order(rows)
     values = rows[numbers].astype("float64")
     _check_values(values, test)
     segment, names = _segment_codes(rows, test)
@@ -193,15 +196,18 @@ def stratum_codes(rows: pd.DataFrame, strata: Sequence[str]) -> np.ndarray:
     return codes
 
 
-def in_order(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the rows in the order of their values, the same for any engine."""
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows in the order of their values, which rounding errors do not change."""
 
     def comparable(values: pd.Series) -> pd.Series:
-        if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biufM":
+        if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "biufM":
+            return values.astype(str).where(values.notna())
+        if values.dtype.kind != "f":
             return values
-        return values.astype(str).where(values.notna())
+        largest = values.abs().replace(np.inf, np.nan).max()
+        return values.round(_DIGITS - int(np.floor(np.log10(largest)))) if largest > 0 else values
 
-    return rows.sort_values(list(columns), key=comparable, ignore_index=True)
+    return rows.sort_values(list(rows.columns), key=comparable, ignore_index=True)
 
 
 def refuse_infinite(values: pd.Series, what: str) -> None:

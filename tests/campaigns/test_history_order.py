@@ -75,3 +75,11 @@ def test_infinite_values_are_counted_and_the_remedy_is_said(history, rows, words
     spoilt.loc[: rows - 1, "spend"] = np.inf
     with pytest.raises(DataError, match=f"column 'spend' of the history holds {words}"):
         aa_simulation(spoilt, declare())
+
+
+def test_rounding_errors_of_sums_do_not_draw_other_campaigns(history):
+    noise = np.random.default_rng(0).uniform(-1e-12, 1e-12, (N, 2))
+    noisy = history.assign(**(history[["spend", "before"]] + noise))
+    there = aa_simulation(history, declare(), n_simulations=20).to_frame()
+    here = aa_simulation(noisy, declare(), n_simulations=20).to_frame()
+    pd.testing.assert_frame_equal(here, there, check_exact=True)
