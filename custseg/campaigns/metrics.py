@@ -133,8 +133,8 @@ class Proportion:
         Whether ``"higher"`` or ``"lower"`` shares are better.
     exact
         The test of small counts: ``"fisher"`` (given the successes of both arms), or ``"boschloo"``
-        or ``"barnard"``, which take them as they may fall and find more. They need seconds for each
-        comparison where arms have ten thousand customers.
+        or ``"barnard"``, which take them as they may fall and mostly find more. They need seconds
+        for each comparison where arms have ten thousand customers.
 
     Raises
     ------

@@ -54,7 +54,8 @@ def boschloo(successes_1: ArrayLike, n_1: ArrayLike, successes_2: ArrayLike, n_2
     """Return the two-sided p-value of Boschloo's exact test of two proportions.
 
     It is unconditional: tables are ordered by Fisher's one-sided p-value, and the most unfavourable
-    common proportion counts. Never above twice Fisher's one-sided p-value, so that it finds more.
+    common proportion counts. It is never above twice Fisher's one-sided p-value, and so mostly, if
+    not always in unequal groups, below his two-sided one.
 
     Parameters
     ----------
