@@ -3,13 +3,27 @@
 from collections.abc import Sequence
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from custseg._engine import collect, text_to_time
 from custseg.campaigns._moments import Moments
 from custseg.stats import Difference, welch
 
 OVER_TIME_COLUMNS = ["metric", "arm", "period", "effect", "se", "ci_low", "ci_high"]
+
+
+def with_times(data: nw.LazyFrame, columns: Sequence[str]) -> nw.LazyFrame:
+    """Return the data with columns of text as times, or as dates where they know days only."""
+    schema = data.collect_schema()
+    for column in dict.fromkeys(name for name in columns if schema[name] == nw.String):
+        what = f"column {column!r}, which must hold dates, times or numbers,"
+        data, time = text_to_time(data, column, what=what), nw.col(column).dt
+        of_day = data.select(time.hour() * 3_600 + time.minute() * 60 + time.second())
+        if not collect(of_day.select(nw.all().max())).iloc[0, 0] > 0:
+            data = data.with_columns(nw.col(column).cast(nw.Date))
+    return data
 
 
 def period_slopes(moments: Moments) -> tuple[np.ndarray, Difference]:

@@ -55,11 +55,19 @@ class Balance(Result):
 
     def summary(self) -> str:
         """Return whether assignment by chance explains the differences."""
+        if not self.overall["df"].any():
+            return (
+                "There is nothing to compare: no column differs between customers who could have "
+                "been in another arm."
+            )
         worst = self.table.loc[self.table["std_diff"].abs().idxmax()]
         level = f" = {worst['level']}" if worst["level"] else ""
         largest = f"{format_number(worst['std_diff'])} standard deviations"
         parts = [f"The largest difference is {largest} ({worst['column']}{level}, {worst['arm']})."]
         for row in self.overall.to_dict("records"):
+            if not row["df"]:
+                parts.append(f"Nothing is left to chance between {row['arm']} and {self.control}.")
+                continue
             verdict = (
                 "differ more than chance allows: check how customers were assigned"
                 if row["p_value"] < 0.001

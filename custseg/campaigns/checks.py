@@ -1,6 +1,6 @@
 """What to look at before any effect: are the arms alike, are the data whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from custseg.campaigns._over_time import (
     by_period,
     entry_slopes,
     period_slopes,
+    with_times,
 )
 from custseg.campaigns.metrics import Mean, Metric, Proportion
 from custseg.campaigns.srm import SampleRatio, p_words, status_of
@@ -63,8 +64,9 @@ class Checks:
         Name -> metric on columns of the time before, when nobody was treated: every effect, also
         by segment, must be chance.
     exposed, outcome_time
-        Columns with dates, times or numbers: when a customer was reached, and when the (first)
-        outcome came. Both or none.
+        Columns with dates, times (text of them is parsed, as by `Transactions`) or numbers: when a
+        customer was reached, and when the (first) outcome came. Both or none. They are compared by
+        day where one of them knows days only.
     periods
         Name -> columns of one outcome in consecutive periods after exposure, such as
         ``{"spend": ["week_1", "week_2", "week_3"]}``: does the effect fade (novelty) or grow?
@@ -75,7 +77,8 @@ class Checks:
     Raises
     ------
     ParameterError
-        If one of the times is missing, a metric is no metric, or there are fewer than two periods.
+        If one of the times is missing, a metric is no metric, or there are fewer than two periods
+        or one comes twice.
 
     Examples
     --------
@@ -106,8 +109,13 @@ class Checks:
     entered: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.balance, str):
+        if isinstance(self.balance, str) or not isinstance(self.balance, Collection):
             raise ParameterError(f"balance is {self.balance!r}, but must be a list of columns.")
+        for what in ("before", "periods"):
+            if not isinstance(getattr(self, what), Mapping):
+                raise ParameterError(
+                    f"{what} is {getattr(self, what)!r}, but must be a dictionary."
+                )
         if (self.exposed is None) != (self.outcome_time is None):
             raise ParameterError("exposed and outcome_time are compared: name both or none.")
         for name, metric in self.before.items():
@@ -117,9 +125,15 @@ class Checks:
                     "Mean('spend_before')."
                 )
         for name, columns in self.periods.items():
-            if isinstance(columns, str) or len(columns) < 2:
+            if isinstance(columns, str) or not isinstance(columns, Collection) or len(columns) < 2:
                 raise ParameterError(
                     f"periods[{name!r}] is {columns!r}, but must be a list of two columns or more."
+                )
+            twice = [column for column in columns if list(columns).count(column) > 1]
+            if twice:
+                raise ParameterError(
+                    f"periods[{name!r}] names the column {twice[0]!r} twice, but must name one "
+                    "column for each period."
                 )
 
 
@@ -150,7 +164,7 @@ def split_columns(data: nw.LazyFrame, checks: Checks, arm: str) -> tuple[list[st
         raise DataError(f"column {arm!r} is the arm itself: leave it out of balance.")
     numbers: list[str] = []
     categories: list[str] = []
-    for column in checks.balance:
+    for column in dict.fromkeys(checks.balance):
         kind = schema[column]
         if kind.is_temporal():
             raise DataError(
@@ -160,17 +174,29 @@ def split_columns(data: nw.LazyFrame, checks: Checks, arm: str) -> tuple[list[st
         (numbers if kind.is_numeric() or kind == nw.Boolean else categories).append(column)
     for column in (*times, *entered):
         kind = schema[column]
-        if not (kind.is_numeric() or kind in (nw.Date, nw.Datetime)):
+        if not (kind.is_numeric() or kind in (nw.Date, nw.Datetime, nw.String)):
             raise DataError(
                 f"column {column!r} is of type {kind}, but must hold dates, times or numbers."
             )
-    if len({schema[column].is_numeric() for column in times}) > 1:
-        raise DataError("exposed and outcome_time must both hold times, or both numbers.")
     return numbers, categories
 
 
 def with_entry_day(data: nw.LazyFrame, checks: Checks) -> nw.LazyFrame:
-    """Add the number of the day on which a customer entered, where `checks` names it."""
+    """Parse times that are text, and add the number of the day on which a customer entered.
+
+    Raises
+    ------
+    DataError
+        If a text is no time, the engine of the data cannot parse it, or times are to be compared
+        with numbers.
+    """
+    times = [column for column in (checks.exposed, checks.outcome_time) if column is not None]
+    data = with_times(data, [*times, *([] if checks.entered is None else [checks.entered])])
+    if len({data.collect_schema()[column].is_numeric() for column in times}) > 1:
+        raise DataError(
+            f"exposed ({times[0]!r}) and outcome_time ({times[1]!r}) must both hold times, or both "
+            "numbers."
+        )
     if checks.entered is None:
         return data
     numeric = data.collect_schema()[checks.entered].is_numeric()
@@ -181,19 +207,29 @@ def with_entry_day(data: nw.LazyFrame, checks: Checks) -> nw.LazyFrame:
 def metrics_to_read(
     checks: Checks, numbers: Sequence[str], metrics: Mapping[str, Metric]
 ) -> dict[str, Metric]:
-    """Return what the checks need of the group-by, as metrics under names of their own."""
+    """Return what the checks need of the group-by, as metrics under names of their own.
+
+    Raises
+    ------
+    ParameterError
+        If a metric of the test has such a name.
+    """
     trends = {name: Mean(last, covariate=rest) for name, (*rest, last) in checks.periods.items()}
     entries = {
         name: Mean(metric.column, covariate=_ENTRY_DAY, winsorize=metric.winsorize)
         for name, metric in metrics.items()
         if checks.entered is not None and isinstance(metric, Mean | Proportion)
     }
-    return {
+    found = {
         **{f"{BALANCE}: {column}": Mean(column) for column in numbers},
         **{f"{BEFORE}: {name}": metric for name, metric in checks.before.items()},
         **{f"{OVER_TIME}: {name}": metric for name, metric in trends.items()},
         **{f"{_ENTERED}: {name}": metric for name, metric in entries.items()},
     }
+    for name in metrics:
+        if name in found:
+            raise ParameterError(f"a metric is called {name!r}, as a check is. Rename it.")
+    return found
 
 
 def run_checks(

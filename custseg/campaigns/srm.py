@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from custseg.errors import DataError, ParameterError
+from custseg.errors import CustsegError, DataError, ParameterError
 from custseg.results import Result, format_number
 from custseg.stats import holm
 
@@ -95,10 +95,10 @@ def srm_test(observed: Counts, expected: Counts) -> SampleRatio:
     Raises
     ------
     DataError
-        If a count is negative or missing, or nobody was counted.
+        If a count is no number, negative or missing, an arm comes twice, or nobody was counted.
     ParameterError
         If the two do not name the same arms, there are fewer than two, or an expected share is
-        not positive.
+        no number above 0.
 
     References
     ----------
@@ -111,7 +111,8 @@ def srm_test(observed: Counts, expected: Counts) -> SampleRatio:
     >>> round(gates.statistic, 3), round(gates.p_value, 4), gates.status
     (6.902, 0.0086, 'suspect')
     """
-    counts, shares = pd.Series(observed, dtype=float), pd.Series(expected, dtype=float)
+    counts = _numbers(observed, "observed", DataError)
+    shares = _numbers(expected, "expected", ParameterError)
     unmatched = sorted(map(str, counts.index.symmetric_difference(shares.index)))
     if unmatched:
         raise ParameterError(
@@ -124,7 +125,9 @@ def srm_test(observed: Counts, expected: Counts) -> SampleRatio:
     if not (np.isfinite(shares).all() and (shares > 0).all()):
         raise ParameterError("every expected share must be a number > 0; leave an arm out instead.")
     if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() > 0):
-        raise DataError("observed must be counts >= 0 of at least one customer.")
+        wrong = [f"arm {arm!r} has {n:g}" for arm, n in counts.items() if not 0 <= n < np.inf]
+        found = ", ".join(wrong) or "they are all 0"
+        raise DataError(f"observed must be counts >= 0 of at least one customer, but {found}.")
     planned = counts.sum() * shares / shares.sum()
     statistic, p_value = _chi_square(counts.to_numpy()[None], planned.to_numpy()[None])
     few = "an arm expects fewer than 5 customers: the p-value is rough."
@@ -137,6 +140,19 @@ def srm_test(observed: Counts, expected: Counts) -> SampleRatio:
         by_segment=ratios_by_segment([], np.empty((0, len(counts))), shares.to_numpy()),
         notes=(few,) if planned.min() < 5 else (),
     )
+
+
+def _numbers(values: Counts, name: str, error: type[CustsegError]) -> pd.Series:
+    """Return numbers by arm."""
+    form = "such as {'control': 500, 'email': 500}, or [500, 500]"
+    try:
+        found = pd.Series(values).astype(float)
+    except (TypeError, ValueError):
+        raise error(f"{name} is {values!r}, but must be a number for each arm, {form}.") from None
+    twice = found.index[found.index.duplicated()]
+    if len(twice):
+        raise error(f"{name} has arm {twice[0]!r} twice, but must have a number for each arm.")
+    return found
 
 
 def ratios_by_segment(
