@@ -152,6 +152,7 @@ def test_every_learner_finds_the_planted_effects(kind):
     own = effect.groupby(pd.qcut(-found.predicted["mail"], 5, labels=False)).mean()
     assert ((groups["effect"] - own.to_numpy()).abs() < 4 * groups["se"]).all()
     assert "ranks customers" in found.summary()
+    assert ("about 90%" in " ".join(found.notes)) == (kind != "dr")
 
 
 def test_without_heterogeneity_nothing_is_found():
