@@ -1,5 +1,6 @@
 """What a campaign did, by segment, from any engine."""
 
+from custseg.campaigns._action import Action
 from custseg.campaigns._beside_segments import SideBySide
 from custseg.campaigns._crossfit import Learner
 from custseg.campaigns.aa import AASimulation, aa_simulation
@@ -18,7 +19,7 @@ from custseg.campaigns.metrics import Mean, Metric, Proportion
 from custseg.campaigns.observational import ObservedEffects, observational_effect
 from custseg.campaigns.panels import DifferenceInDifferences, difference_in_differences
 from custseg.campaigns.peeking import Sequential, sequential
-from custseg.campaigns.plan import Action, ActionPlan
+from custseg.campaigns.plan import ActionPlan
 from custseg.campaigns.planned import PlannedActions
 from custseg.campaigns.policy import PolicyValue
 from custseg.campaigns.power import (

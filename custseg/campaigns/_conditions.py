@@ -86,16 +86,20 @@ def _parts(condition: Any) -> tuple[str, str, str]:
             f"a condition is {condition!r}, but must be text such as 'recency <= 90' or "
             "'newsletter'."
         )
+    if ";" in condition:
+        raise ParameterError(f"condition {condition!r} holds ';': give several as a list.")
     text = condition.strip()
     found = _COMPARISON.match(text)
     if found:
-        value = found[3].strip()
-        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-        return found[1].strip(), found[2], value[1:-1] if quoted else value
+        column, value = found[1].strip(), found[3].strip()
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            return column, found[2], value[1:-1]
+        if not re.search(r"^!|[<>=]", value) and not re.search(r"[<>=]|!$", column):
+            return column, found[2], value
     if re.search(r"[<>=!]", text):
         raise ParameterError(
-            f"condition {condition!r} cannot be read: write a column, a sign (<=, >=, <, >, =, !=) "
-            "and a value."
+            f"condition {condition!r} cannot be read: write a column, one sign (<=, >=, <, >, =, "
+            "!=) and a value, which stands in quotes if it holds such a sign itself."
         )
     if text.startswith("not "):
         return text[4:].strip(), "not", ""

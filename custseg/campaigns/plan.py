@@ -1,6 +1,6 @@
 """What to do with whom: offers by segment, who may get them, and why the others do not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -8,67 +8,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from custseg.campaigns._action import PREFERRED, Action, texts_of
 from custseg.campaigns._cells import name_labels
 from custseg.campaigns._conditions import condition_column, holds
 from custseg.campaigns.allocation import customer_rows, hash_uniform
 from custseg.campaigns.planned import PlannedActions, count_reasons, markdown_table
-from custseg.errors import DataError, ParameterError, check_columns, check_number
+from custseg.errors import (
+    CustsegError,
+    DataError,
+    ParameterError,
+    check_columns,
+    check_number,
+    nearest,
+)
 from custseg.results import format_frame
 
-PREFERRED = "(preferred)"
 NO_SEGMENT = "no segment"
 NO_ACTION = "no action planned"
 CAPPED = "contacted often enough"
 NO_CHANNEL = "no channel allowed"
 FULL = "no room left"
 _WHERE = "the customers"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Action:
-    """What the customers of a segment get.
-
-    Parameters
-    ----------
-    offer
-        The offer, in words.
-    channel
-        A channel, or several in the order in which they are tried; ``"(preferred)"`` is the
-        customer's own.
-    eligible
-        Conditions that all must hold, such as ``"recency <= 90"``, ``"country = DE"`` or
-        ``"newsletter"`` (a column of truth values) and ``"not complained"``. A missing value never
-        makes a customer eligible.
-    limit
-        The most customers that get it; ``None`` for no limit.
-
-    Raises
-    ------
-    ParameterError
-        If a part is empty or a condition cannot be read.
-
-    Examples
-    --------
-    >>> Action(offer="10% off", channel="email", eligible="recency <= 90").channel
-    ('email',)
-    """
-
-    offer: str
-    channel: str | Sequence[str] = PREFERRED
-    eligible: str | Sequence[str] = ()
-    limit: int | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.offer, str) or not self.offer.strip():
-            raise ParameterError(f"offer is {self.offer!r}, but must say what is offered.")
-        for name in ("channel", "eligible"):
-            object.__setattr__(self, name, _texts(getattr(self, name), name))
-        if not self.channel:
-            raise ParameterError("channel is empty: name one, or '(preferred)'.")
-        for condition in self.eligible:
-            condition_column(condition)
-        if self.limit is not None:
-            check_number(self.limit, "limit", ge=1, integer=True)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,7 +43,8 @@ class ActionPlan:
         The column that holds each customer's preferred channel.
     consent
         Channel -> the column of truth values that says whether a customer may be contacted there;
-        channels that are not named need no consent.
+        channels that are not named need no consent. Channels here and in `capacity` must be known:
+        named in an action, or some customer's preferred one.
     exclude
         Conditions, written as in `Action`, any of which keeps a customer out: complaints, other
         campaigns, staff.
@@ -137,7 +98,7 @@ class ActionPlan:
     def __post_init__(self) -> None:
         _check_actions(self.actions)
         object.__setattr__(self, "actions", dict(self.actions))
-        object.__setattr__(self, "exclude", _texts(self.exclude, "exclude"))
+        object.__setattr__(self, "exclude", texts_of(self.exclude, "exclude"))
         for condition in self.exclude:
             condition_column(condition)
         uses = [a for a in self.actions.values() if a is not None and PREFERRED in a.channel]
@@ -150,8 +111,41 @@ class ActionPlan:
             raise ParameterError("contacts and max_contacts go together: give both or neither.")
         if self.max_contacts is not None:
             check_number(self.max_contacts, "max_contacts", ge=1, integer=True)
+        for name in ("consent", "capacity"):
+            given = getattr(self, name)
+            if given is not None and not isinstance(given, Mapping):
+                raise ParameterError(
+                    f"{name} is {given!r}, but must be a dictionary from channel, such as 'email'."
+                )
+        for column in (self.consent or {}).values():
+            condition_column(column)
         for channel, most in (self.capacity or {}).items():
             check_number(most, f"capacity[{channel!r}]", ge=0, integer=True)
+        if self.preferred is None:
+            self._check_channels([], ParameterError)
+
+    @property
+    def _named(self) -> set[str]:
+        """The channels that actions name."""
+        named = {c for a in self.actions.values() if a is not None for c in a.channel}
+        return named - {PREFERRED}
+
+    def _check_channels(self, preferred: Iterable[Any], error: type[CustsegError]) -> None:
+        """Refuse a channel under two names, and rules for one that nobody uses."""
+        known = sorted({*self._named, *preferred}, key=str)
+        names: dict[str, Any] = {}
+        for channel in known:
+            other = names.setdefault(str(channel).strip().casefold(), channel)
+            if other != channel:
+                raise error(f"{other!r} and {channel!r} are one channel: give it one name.")
+        for name in ("consent", "capacity"):
+            for channel in getattr(self, name) or {}:
+                if channel not in known:
+                    prefers = " and no customer prefers" if self.preferred else ""
+                    raise error(
+                        f"{name} is for the channel {channel!r}, which no action names{prefers}."
+                        f"{nearest(channel, known)} There are: {', '.join(map(repr, known))}."
+                    )
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, **options: Any) -> "ActionPlan":
@@ -175,7 +169,7 @@ class ActionPlan:
         ColumnError
             If segment or offer is missing.
         DataError
-            If a segment comes twice.
+            If a segment comes twice, or a limit is no whole number.
 
         Examples
         --------
@@ -200,7 +194,13 @@ class ActionPlan:
                 if column in known:
                     parts[column] = [part.strip() for part in str(known[column]).split(mark)]
             if "limit" in known:
-                parts["limit"] = int(known["limit"])
+                limit = pd.to_numeric(known["limit"], errors="coerce")
+                if not limit >= 1 or limit % 1:
+                    raise DataError(
+                        f"the limit of segment {segment!r} is {known['limit']!r}, but must be a "
+                        "whole number >= 1."
+                    )
+                parts["limit"] = int(limit)
             actions[segment] = Action(**parts)
         return cls(actions=actions, **options)
 
@@ -277,8 +277,8 @@ class ActionPlan:
         ColumnError
             If the plan names a column that is not there.
         DataError
-            If a customer comes twice, a segment is not in the plan, or a column of the plan holds
-            what it cannot.
+            If a customer comes twice, a segment is not in the plan, a column of the plan holds
+            what it cannot, or consent or capacity is for a channel that nobody uses.
         """
         rows, labels = _rows(customers, segments)
         self._check(rows, labels)
@@ -315,6 +315,8 @@ class ActionPlan:
         for column in (self.contacts, self.priority):
             if column is not None and not pd.api.types.is_numeric_dtype(rows[column]):
                 raise DataError(f"column {column!r} must hold numbers.")
+        if self.preferred is not None:
+            self._check_channels(rows[self.preferred].dropna().unique().tolist(), DataError)
         if labels.isna().all():
             raise DataError("no customer has a segment: check that both use the same customer ids.")
 
@@ -345,8 +347,7 @@ class ActionPlan:
         if self.preferred is not None:
             own = rows[self.preferred].astype(object).where(rows[self.preferred].notna(), None)
         actions = {s: a for s, a in self.actions.items() if a is not None}
-        named = {c for a in actions.values() for c in a.channel} - {PREFERRED}
-        channels = pd.Index(sorted(named | set(own.dropna()), key=str), dtype=object)
+        channels = pd.Index(sorted(self._named | set(own.dropna()), key=str), dtype=object)
         width = max((len(a.channel) for a in actions.values()), default=1)
         choices = np.full((len(rows), width), -1)
         preferred = channels.get_indexer(own)
@@ -428,14 +429,6 @@ def _check_actions(actions: Any) -> None:
             )
     if not any(actions.values()):
         raise ParameterError("actions plans nothing for any segment.")
-
-
-def _texts(value: Any, name: str) -> tuple[str, ...]:
-    parts = (value,) if isinstance(value, str) else tuple(value)
-    for part in parts:
-        if not isinstance(part, str) or not part.strip():
-            raise ParameterError(f"{name} holds {part!r}, but must hold text.")
-    return parts
 
 
 def _surely(condition: str, rows: pd.DataFrame) -> np.ndarray:
