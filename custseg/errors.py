@@ -98,6 +98,8 @@ Did you mean 'drop'?
     if value not in options:
         shown = ", ".join(repr(option) for option in options)
         hint = nearest(value, options)
+        if isinstance(value, str) and value in map(str, options):
+            hint = " It is no text there: write it without quotes."
         raise ParameterError(f"{name} is {value!r}, but must be one of {shown}.{hint}")
 
 

@@ -1,24 +1,20 @@
 """Not randomised: weights and models that make treated and untreated customers comparable."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from custseg._engine import collect, to_lazy
-from custseg.campaigns._cells import ALL, name_labels
+from custseg.campaigns._cells import ALL
 from custseg.campaigns._crossfit import fit_ridge
-from custseg.errors import DataError, ParameterError, check_columns, check_number, check_option
+from custseg.campaigns._observed import Sample, read_sample
+from custseg.errors import DataError, ParameterError, check_number, check_option
 from custseg.results import Result, format_number
 from custseg.stats import effective_sample_size, holm
 
-_WHERE = "the data"
-_MOST_LEVELS = 50
-_HINGES = (0.25, 0.5, 0.75)
 _UNEVEN = 0.1  # standardised difference that is called imbalance
 _HIDDEN = (
     "Observational: nobody was assigned at random. What the covariates do not tell, such as why a "
@@ -89,16 +85,6 @@ class ObservedEffects(Result):
         )
 
 
-class _Sample(NamedTuple):
-    ids: pd.Index
-    treated: np.ndarray  # (n,) truth values
-    y: np.ndarray
-    features: np.ndarray  # (n, p) what models see
-    columns: pd.DataFrame  # (n, q) what balance is shown on
-    segment: np.ndarray
-    segments: list[str]
-
-
 class _Nuisance(NamedTuple):
     """Cross-fitted: the chance of treatment and the outcome without and with it."""
 
@@ -142,7 +128,8 @@ def observational_effect(
         The column of numbers to compare.
     covariates
         Columns known before treatment that may have decided who was treated and what they do:
-        numbers, truth values, text or categories. A missing value is a value of its own.
+        numbers, truth values, dates (as days), text or categories. A missing value is a value of
+        its own.
     segments
         A column with the segment of each customer.
     estimand
@@ -196,12 +183,17 @@ def observational_effect(
     check_number(trim, "trim", ge=0, lt=0.5)
     check_number(n_folds, "n_folds", ge=2, le=50, integer=True)
     check_number(random_state, "random_state", ge=0, integer=True)
-    if isinstance(covariates, str) or not covariates:
-        raise ParameterError("covariates must be a list of at least one column known before.")
-    if {outcome, treated} & set(covariates):
-        raise ParameterError("covariates must not hold the outcome or the treatment.")
+    if isinstance(covariates, str) or not isinstance(covariates, Collection) or not len(covariates):
+        raise ParameterError(
+            f"covariates is {covariates!r}, but must be a list of at least one column known before."
+        )
+    if {outcome, treated, customer_id} & set(covariates):
+        raise ParameterError(
+            "covariates must not hold the outcome or the treatment, nor what tells customers apart."
+        )
+    _check_models(propensity_model, outcome_model)
     names = (customer_id, treated, outcome, list(covariates), segments)
-    sample, account = _read(data, names)
+    sample, account, doubts = read_sample(data, names)
     few = min(sample.treated.sum(), (~sample.treated).sum())
     if few < 4 * n_folds:
         raise DataError(
@@ -237,96 +229,27 @@ def observational_effect(
             "trimmed": ~used,
         }
     )
-    notes = _notes(account, balance, overlap, bounds)
+    notes = [*_notes(account, balance, overlap, bounds), *doubts]
     return ObservedEffects(
         table, estimand, balance, overlap, propensity, bounds, account, tuple(notes)
     )
 
 
-def _read(
-    data: Any, names: tuple[str, str, str, list[str], str | None]
-) -> tuple[_Sample, pd.Series]:
-    customer_id, treated, outcome, covariates, segments = names
-    lazy = to_lazy(data)
-    schema = lazy.collect_schema()
-    needed = [customer_id, treated, outcome, *covariates, *([segments] if segments else [])]
-    check_columns(schema.names(), needed, where=_WHERE)
-    for column in (treated, outcome):
-        if not (schema[column].is_numeric() or schema[column] == nw.Boolean):
-            raise DataError(
-                f"column {column!r} is of type {schema[column]}, but must hold numbers."
+def _check_models(propensity_model: Any, outcome_model: Any) -> None:
+    asked = {
+        "propensity_model": (propensity_model, "predict_proba", "HistGradientBoostingClassifier()"),
+        "outcome_model": (outcome_model, "predict", "HistGradientBoostingRegressor()"),
+    }
+    for name, (model, needs, example) in asked.items():
+        if model is not None and (isinstance(model, type) or not hasattr(model, needs)):
+            raise ParameterError(
+                f"{name} is {model!r}, but must be a scikit-learn estimator with {needs}, such as "
+                f"{example}."
             )
-    rows = collect(lazy.select(dict.fromkeys(needed)))
-    repeated = int(rows[customer_id].duplicated().sum())
-    if repeated:
-        raise DataError(f"{repeated:,} rows repeat a customer. Add up the rows of each first.")
-    rows = rows.sort_values(customer_id, ignore_index=True)
-    t, y = (rows[column].astype("float64") for column in (treated, outcome))
-    if not t.dropna().isin([0, 1]).all():
-        raise DataError(f"column {treated!r} must hold 0 and 1 only.")
-    if np.isinf(y).any():
-        raise DataError(f"column {outcome!r} holds {int(np.isinf(y).sum()):,} infinite values.")
-    known = t.notna() & y.notna()
-    account = pd.Series(
-        {
-            "rows_in": len(rows),
-            "no_treatment": int(t.isna().sum()),
-            "no_outcome": int((t.notna() & y.isna()).sum()),
-        },
-        name="rows",
-    )
-    rows = rows[known].reset_index(drop=True)
-    features, columns = _encode(rows[covariates])
-    code, labels = np.full(len(rows), -1), []
-    if segments is not None:
-        named = name_labels(rows[segments]).cat.remove_unused_categories()
-        code, labels = named.cat.codes.to_numpy(), list(named.cat.categories)
-    sample = _Sample(
-        pd.Index(rows[customer_id]),
-        t[known].to_numpy() == 1,
-        y[known].to_numpy(),
-        features,
-        columns,
-        code,
-        labels,
-    )
-    return sample, account
-
-
-def _encode(covariates: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return what models see, and the plain columns of it on which balance is shown."""
-    shown: dict[str, np.ndarray] = {}
-    bent = []
-    for name, values in covariates.items():
-        if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-            number = values.astype("float64")
-            if np.isinf(number).any():
-                raise DataError(f"column {name!r} holds infinite values. Make them missing.")
-            missing = number.isna()
-            if missing.any():
-                shown[f"{name} missing"] = missing.to_numpy(dtype=float)
-                number = number.fillna(number.median() if not missing.all() else 0.0)
-            shown[str(name)] = number.to_numpy()
-            if number.nunique() > 2:
-                rank = ((number.rank() - 0.5) / len(number)).to_numpy()
-                bent += [rank, *(np.maximum(rank - at, 0) for at in _HINGES)]
-            continue
-        text = values.astype("object").where(values.notna(), "(missing)").astype(str)
-        levels = sorted(text.unique())
-        if len(levels) > _MOST_LEVELS:
-            raise DataError(
-                f"column {name!r} has {len(levels):,} values, at most {_MOST_LEVELS} can be told "
-                "apart. Join rare ones into 'other' first."
-            )
-        shown |= {f"{name}: {level}": (text == level).to_numpy(dtype=float) for level in levels}
-    columns = pd.DataFrame(shown)
-    features = np.column_stack([columns.to_numpy(), *bent])
-    spread = features.std(axis=0)
-    return (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1), columns
 
 
 def _cross_fit(
-    sample: _Sample, propensity_model: Any, outcome_model: Any, n_folds: int, random_state: int
+    sample: Sample, propensity_model: Any, outcome_model: Any, n_folds: int, random_state: int
 ) -> _Nuisance:
     from sklearn.base import clone, is_classifier
     from sklearn.linear_model import LogisticRegression
@@ -363,7 +286,7 @@ def _weights(treated: np.ndarray, e: np.ndarray, estimand: str) -> np.ndarray:
 
 
 def _rows(
-    sample: _Sample, nuisance: _Nuisance, here: np.ndarray, name: str, estimand: str
+    sample: Sample, nuisance: _Nuisance, here: np.ndarray, name: str, estimand: str
 ) -> list[dict[str, Any]]:
     treated, y = sample.treated[here], sample.y[here]
     e, m0, m1 = (part[here] for part in nuisance)
@@ -434,7 +357,7 @@ def _augmented(
     return control, treatment, influence
 
 
-def _balance(sample: _Sample, weights: np.ndarray, used: np.ndarray) -> pd.DataFrame:
+def _balance(sample: Sample, weights: np.ndarray, used: np.ndarray) -> pd.DataFrame:
     x, treated = sample.columns.to_numpy()[used], sample.treated[used]
     spread = np.sqrt((x[treated].var(axis=0) + x[~treated].var(axis=0)) / 2)
     found = {}
@@ -445,7 +368,7 @@ def _balance(sample: _Sample, weights: np.ndarray, used: np.ndarray) -> pd.DataF
 
 
 def _overlap(
-    sample: _Sample, nuisance: _Nuisance, weights: np.ndarray, used: np.ndarray
+    sample: Sample, nuisance: _Nuisance, weights: np.ndarray, used: np.ndarray
 ) -> pd.DataFrame:
     rows = []
     for name, group in (("control", ~sample.treated), ("treatment", sample.treated)):

@@ -10,6 +10,7 @@ from scipy import stats
 
 from custseg._engine import collect, to_lazy
 from custseg.campaigns._cells import ALL, name_labels
+from custseg.campaigns._history import refuse_infinite
 from custseg.campaigns.srm import p_words
 from custseg.errors import DataError, check_columns, check_number, check_option
 from custseg.results import Result, format_number
@@ -243,10 +244,7 @@ def _panel(
             "first."
         )
     values = rows[outcome].astype("float64")
-    if np.isinf(values).any():
-        raise DataError(
-            f"column {outcome!r} holds {int(np.isinf(values).sum()):,} infinite values."
-        )
+    refuse_infinite(values, f"column {outcome!r}")
     wide = rows.assign(**{outcome: values}).pivot(index=customer_id, columns=period, values=outcome)
     wide = wide.sort_index().sort_index(axis=1)
     first = _first_positions(_constant(rows, customer_id, first_treated), wide, first_treated)
