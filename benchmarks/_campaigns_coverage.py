@@ -68,11 +68,11 @@ def mean_money(buyers: float, spread: float) -> tuple[float, float]:
     return base, 1.2 * base
 
 
-def skewed(sigma: float) -> Callable[..., np.ndarray]:
-    """Return lognormal values, 20% larger in the second arm."""
+def skewed(sigma: float, lift: float = 0.2) -> Callable[..., np.ndarray]:
+    """Return lognormal values, larger in the second arm."""
 
     def draw(rng: np.random.Generator, shape: tuple[int, int], arm: int) -> np.ndarray:
-        return rng.lognormal(0, sigma, (*shape, 1)) * (1 + 0.2 * arm)
+        return rng.lognormal(0, sigma, (*shape, 1)) * (1 + lift * arm)
 
     return draw
 
@@ -126,21 +126,29 @@ def cases() -> list[Case]:
         ]
         adjusted = Ratio("y", "n", covariate="x")
         found.append(Case(what, "Ratio, CUPED", adjusted, sizes, draw, [0, 1, 2], ratio, _WAYS))
-    for sizes, q in [((50, 50), 0.5), ((200, 100), 0.5), ((200, 100), 0.9), ((1_000, 300), 0.99)]:
+    for sizes, q in [
+        ((50, 50), 0.5),
+        ((200, 100), 0.5),
+        ((200, 100), 0.9),
+        ((2_000, 60), 0.9),
+        ((1_000, 300), 0.99),
+    ]:
         value = float(np.exp(stats.norm.ppf(q)))
         truth, metric = (value, 1.2 * value), Quantile("y", q)
         name = f"quantile {q}"
         found.append(Case("lognormal", name, metric, sizes, skewed(1.0), [0], truth, ("own",)))
-    above = 0.5, float(stats.norm.cdf(np.log(1.2) / np.sqrt(2)))
-    for sizes in [(50, 30), (15, 10), (400, 20)]:
-        found.append(Case("lognormal", "Rank", Rank("y"), sizes, skewed(1.0), [0], above))
+    for sizes, lift in [((50, 30), 0.2), ((15, 10), 0.2), ((400, 20), 0.2), ((300, 10), 3.5)]:
+        above = 0.5, float(stats.norm.cdf(np.log(1 + lift) / np.sqrt(2)))
+        what, draw = f"lognormal, {lift:+.0%}", skewed(1.0, lift)
+        found.append(Case(what, "Rank", Rank("y"), sizes, draw, [0], above))
     return found
 
 
 def alone(given: Moments, r: int) -> Moments:
     """Return one campaign of many."""
     n, mean, cross = (part[r : r + 1] for part in given[:3])
-    return Moments(n, mean, cross, None if given.third is None else given.third[r : r + 1])
+    third = None if given.third is None else given.third[r : r + 1]
+    return Moments(n, mean, cross, third, values=given.values and given.values[r : r + 1])
 
 
 def doubts(metric: Any, given: Moments) -> tuple[bool, bool]:

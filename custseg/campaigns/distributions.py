@@ -16,7 +16,8 @@ from custseg.campaigns._moments import Moments
 from custseg.errors import check_number
 from custseg.stats import Difference, Margins, mann_whitney, quantile_difference
 
-_BEYOND = 5
+_BEYOND, _BEYOND_ALONE, _ALONE = 8, 15, 5
+_RARER, _LARGE = 5, 1_000
 
 
 @dataclass(frozen=True)
@@ -102,14 +103,19 @@ class Quantile:
 
     def remarks(self, name: str, moments: Moments) -> list[str]:
         """Say how it was resampled, and where too few customers are beyond the quantile."""
-        few = (moments.n * min(self.q, 1 - self.q) < _BEYOND) & (moments.n >= 2)
+        n = moments.n
+        beyond = n * min(self.q, 1 - self.q) + 1e-9
+        alone = (beyond[:, :1] < _BEYOND_ALONE) & (n[:, 1:] > _ALONE * n[:, :1])
+        alone |= (beyond[:, 1:] < _BEYOND_ALONE) & (n[:, :1] > _ALONE * n[:, 1:])
+        few = (beyond < _BEYOND) & (n >= 2)
         return [
             f"{name}: intervals and p-values by 10,000 bootstrap resamples.",
             *said_where(
                 moments,
-                few.any(axis=1),
-                f"{name}: {{}} fewer than {_BEYOND} customers of an arm are beyond the quantile: "
-                "the interval may cover less than 95%.",
+                few.any(axis=1) | (alone & (n[:, :1] >= 2) & (n[:, 1:] >= 2)).any(axis=1),
+                f"{name}: {{}} fewer than {_BEYOND} customers of an arm are beyond the quantile "
+                f"({_BEYOND_ALONE} of one much smaller than the other): intervals may cover less "
+                "than 95%.",
             ),
         ]
 
@@ -175,7 +181,21 @@ class Rank:
     def posterior(self, moments: Moments) -> None:
         """Return nothing: there is no model of the values."""
 
-    def remarks(self, name: str, moments: Moments) -> list[str]:  # noqa: ARG002
-        """Say what the numbers are."""
+    def remarks(self, name: str, moments: Moments) -> list[str]:
+        """Say what the numbers are, and where too few customers are on the rarer side."""
         words = "the chance that its customer exceeds one of control (Mann-Whitney)"
-        return [f"{name}: control is .5 and treatment {words}; the unit is not the column's."]
+        few = np.zeros(len(moments.n), dtype=bool)
+        for g, _, first, second in pairs(moments):
+            least = min(len(first), len(second))
+            if least < _LARGE and not few[g]:
+                chance = mann_whitney(first, second).estimate
+                few[g] = 0 < least * min(chance, 1 - chance) < _RARER
+        return [
+            f"{name}: control is .5 and treatment {words}; the unit is not the column's.",
+            *said_where(
+                moments,
+                few,
+                f"{name}: {{}} fewer than {_RARER} customers of an arm are expected above, or "
+                "below, one of the other: the interval may cover less than 95%.",
+            ),
+        ]

@@ -81,7 +81,7 @@ def test_what_lies_between_strata_is_the_share_of_an_analysis_of_variance(histor
 
 
 def test_a_ratio_is_planned_by_its_linearised_values(history):
-    ratio = cs.campaigns.Ratio("spend", "orders")
+    ratio = cs.Ratio("spend", "orders")
     (row,) = baselines(history, declare({"basket": ratio})).to_frame().to_dict("records")
     r = history["spend"].sum() / history["orders"].sum()
     linear = (history["spend"] - r * history["orders"]) / history["orders"].mean()
@@ -93,7 +93,7 @@ def test_a_ratio_is_planned_by_its_linearised_values(history):
 def test_metrics_of_the_whole_distribution_have_an_effective_spread():
     rng = np.random.default_rng(16)
     frame = pd.DataFrame({"spend": rng.exponential(10, 4_000)})
-    metrics = {"median": cs.campaigns.Quantile("spend"), "rank": cs.campaigns.Rank("spend")}
+    metrics = {"median": cs.Quantile("spend"), "rank": cs.Rank("spend")}
     found = baselines(frame, declare(metrics)).to_frame().set_index("metric")
     assert found.loc["median", "baseline"] == pytest.approx(frame["spend"].median())
     drawn = rng.choice(frame["spend"].to_numpy(), (2_000, len(frame)))
@@ -197,10 +197,11 @@ def test_each_simulation_is_what_the_test_would_have_said(history):
         "capped": cs.Mean("spend", winsorize=0.95),
         "visit": cs.Proportion("visit", covariate="before"),
         "rare": cs.Proportion("visit"),
-        "basket": cs.campaigns.Ratio("spend", "orders"),
-        "rank": cs.campaigns.Rank("spend"),
+        "basket": cs.Ratio("spend", "orders"),
+        "rank": cs.Rank("spend"),
     }
-    test = declare(metrics, segments="tier")
+    history = history.assign(customer_id=np.arange(len(history)))  # the order of a history
+    test = declare(metrics, segments="tier", customer_id="customer_id")
     rows = read_history(history, test)
     rng = np.random.default_rng(5)
     arm = rng.integers(0, 2, (2, len(history)))

@@ -245,3 +245,50 @@ def test_relative_intervals_of_skewed_spend_cover_or_are_doubted(relative, sizes
         assert noted.mean() < (0.5 if relative == "delta" else 0.05)
     if sizes[1] == 150:
         assert noted.mean() > 0.95
+
+
+def rows_of(draw, sizes, repeats, seed):
+    """Moments with the rows of many campaigns, a group each."""
+    rng = np.random.default_rng(seed)
+    values = [[draw(rng, n, a)[:, None] for a, n in enumerate(sizes)] for _ in range(repeats)]
+    n = np.broadcast_to(np.array(sizes, dtype=float), (repeats, 2))
+    empty = np.zeros((repeats, 2, 1))
+    names = tuple(f"<{r}>" for r in range(repeats))
+    return Moments(n, empty, empty[..., None], groups=names, values=values)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shift", "doubt"),
+    [((300, 10), 1.5, True), ((300, 60), 1.5, False), ((25, 25), 0, False)],
+)
+def test_intervals_of_ranks_cover_or_are_doubted(sizes, shift, doubt):
+    given = rows_of(lambda rng, n, a: rng.normal(shift * a, 1, n), sizes, 1_000, seed=29)
+    truth = stats.norm.cdf(shift / np.sqrt(2)) - 0.5
+    found = cs.Rank("y").compare(given).difference
+    covered = ((found.ci_low <= truth) & (truth <= found.ci_high)).mean()
+    noted = [cs.Rank("y").remarks("m", one) for one in singles(given, 200)]
+    share = np.mean([any("cover less" in note for note in notes) for notes in noted])
+    assert (covered < 0.935 and share > 0.9) if doubt else (covered >= 0.935 and share < 0.1)
+
+
+def singles(given, count):
+    """The first campaigns one by one."""
+    for r in range(count):
+        part = [x[r : r + 1] for x in given[:3]]
+        yield Moments(*part, values=given.values[r : r + 1])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "doubt"), [((2_000, 60), True), ((2_000, 200), False), ((100, 100), False)]
+)
+def test_intervals_of_quantiles_cover_or_are_doubted(sizes, doubt):
+    given = rows_of(lambda rng, n, a: (1 + 0.2 * a) * rng.lognormal(0, 1, n), sizes, 400, seed=30)
+    metric = cs.Quantile("y", 0.9)
+    truth = 0.2 * np.exp(stats.norm.ppf(0.9))
+    found = metric.compare(given)
+    covered = ((found.difference.ci_low <= truth) & (truth <= found.difference.ci_high)).mean()
+    over = ((found.relative.ci_low <= 0.2) & (found.relative.ci_high >= 0.2)).mean()
+    noted = any("cover less" in note for note in metric.remarks("m", given))
+    assert noted == doubt
+    if not doubt:
+        assert min(covered, over) >= 0.935 - 2 * np.sqrt(0.935 * 0.065 / 400)
