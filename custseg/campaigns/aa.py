@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,12 @@ from scipy import stats
 from custseg.campaigns._cells import ALL
 from custseg.campaigns._history import History, grid_moments, read_history
 from custseg.campaigns.allocation import by_threshold, within_strata
+from custseg.campaigns.design import CampaignDesign
 from custseg.campaigns.effects import CampaignTest
 from custseg.campaigns.metrics import Metric
-from custseg.errors import check_number
+from custseg.errors import ParameterError, check_number
 from custseg.results import Result, format_number
 from custseg.stats import holm, wilson
-
-if TYPE_CHECKING:
-    from custseg.campaigns.design import CampaignDesign
 
 _BATCH = 1_000_000  # customers times simulations that are held in memory at once
 
@@ -99,7 +97,7 @@ def aa_simulation(
     history: Any,
     test: CampaignTest,
     *,
-    design: "CampaignDesign | None" = None,
+    design: CampaignDesign | None = None,
     n_simulations: int = 1_000,
     alpha: float = 0.05,
     random_state: int = 0,
@@ -114,7 +112,8 @@ def aa_simulation(
     ----------
     history
         One row per customer, any kind of table, with the columns that the metrics of `test` read;
-        no column of arms is needed. The columns in use are collected.
+        no column of arms is needed. The columns in use are collected, and put in the order of the
+        customers that `test` names, or else of all their values, so that no order of rows matters.
     test
         The test that is planned.
     design
@@ -139,7 +138,7 @@ def aa_simulation(
     DataError
         If the values do not allow the test.
     ParameterError
-        If a number is outside its bounds.
+        If a number is outside its bounds, `test` is no test or `design` no design.
 
     References
     ----------
@@ -159,6 +158,11 @@ def aa_simulation(
     check_number(n_simulations, "n_simulations", ge=20, integer=True)
     check_number(alpha, "alpha", gt=0, lt=1)
     check_number(random_state, "random_state", ge=0, integer=True)
+    if design is not None and not isinstance(design, CampaignDesign):
+        raise ParameterError(
+            f"design is {design!r}, but must be a CampaignDesign, such as "
+            "CampaignDesign(arms={'control': 0.5, 'email': 0.5})."
+        )
     strata = design.strata if design is not None else ()
     rows = read_history(history, test, strata=strata)
     planned = design.arms if design is not None else test.allocation

@@ -7,7 +7,7 @@ import pytest
 
 import custseg as cs
 from custseg.campaigns import aa_simulation, baselines
-from custseg.errors import DataError
+from custseg.errors import DataError, ParameterError
 
 N = 800
 
@@ -83,3 +83,11 @@ def test_rounding_errors_of_sums_do_not_draw_other_campaigns(history):
     there = aa_simulation(history, declare(), n_simulations=20).to_frame()
     here = aa_simulation(noisy, declare(), n_simulations=20).to_frame()
     pd.testing.assert_frame_equal(here, there, check_exact=True)
+
+
+def test_a_design_that_is_none_is_refused(history):
+    for design in ("spring", {"control": 0.5, "email": 0.5}, cs.CampaignDesign):
+        with pytest.raises(
+            ParameterError, match=r"design is .*, but must be a CampaignDesign, suc"
+        ):
+            aa_simulation(history, declare(), design=design, n_simulations=20)
