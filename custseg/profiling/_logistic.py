@@ -21,16 +21,21 @@ def learn_points(
     """Return the points of every answer to some questions, learned from some customers.
 
     A ridge penalty of half the squared points (on the log likelihood of all customers) keeps them
-    finite where an answer tells a segment for certain.
+    finite where an answer tells a segment for certain. Customers of one segment only give it to
+    everybody.
     """
     k = int(segments.max()) + 1
     width = len(answers.columns(questions))
+    start, points = np.full(k, -np.inf), np.zeros((width, k))
+    only = segments[rows[0]]
+    if (segments[rows] == only).all():
+        start[only] = 0.0
+        return Points(start, points)
     model = LogisticRegression(tol=1e-3, max_iter=500)
     with threadpool_limits(limits=1):
         model.fit(
             answers.matrix(rows, questions), segments[rows], sample_weight=answers.weights[rows]
         )
-    start, points = np.full(k, -np.inf), np.zeros((width, k))
     coef, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         coef, intercept = np.vstack([-coef, coef]) / 2, np.append(-intercept, intercept) / 2

@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 from custseg.profiling._clusterings import Clustering, Codes, Matrix, by_size, cluster, match_codes
 from custseg.profiling._reference import References, as_large
 from custseg.profiling._selective import compare_pair
-from custseg.profiling._thinning import mean_intervals, thin
+from custseg.profiling._thinning import denoise, mean_intervals, thin
 from custseg.profiling._variation import f_tests, mean_wilks, variation, wilks_test
 
 ALL = "(all)"
@@ -60,7 +60,8 @@ def by_thinning(
     """
     first, second = thin(clustering.matrix, covariance, rng)
     names, columns = clustering.names, clustering.columns
-    found = match_codes(by_size(cluster(clustering.clusterer, first)), clustering.codes, len(names))
+    learned = cluster(clustering.clusterer, denoise(first, clustering.matrix, covariance))
+    found = match_codes(by_size(learned), clustering.codes, len(names))
     agreement = float(adjusted_rand_score(clustering.codes, found))
     kept = found >= 0
     labels, codes = np.unique(found[kept], return_inverse=True)

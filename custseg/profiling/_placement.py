@@ -59,6 +59,8 @@ def sample(codes: Codes, rows: Codes, rng: np.random.Generator) -> Codes:
 def in_between(chance: Matrix, read: Assigned) -> pd.DataFrame:
     """Return by customer how sure the segment is, which one is the next, and who is in between.
 
+    A customer who is alone in a segment is not: nothing was learned about the segment without.
+
     Parameters
     ----------
     chance
@@ -67,6 +69,7 @@ def in_between(chance: Matrix, read: Assigned) -> pd.DataFrame:
         The customers and their segments.
     """
     every = np.arange(len(read.codes))
+    alone = np.bincount(read.codes)[read.codes] == 1
     others = chance.copy()
     others[every, read.codes] = -1.0
     second = others.argmax(axis=1)
@@ -77,7 +80,7 @@ def in_between(chance: Matrix, read: Assigned) -> pd.DataFrame:
             "probability": own,
             "second": pd.Categorical.from_codes(second, list(read.names), ordered=True),
             "second_probability": next_best,
-            "borderline": pd.array(own < ODDS * next_best, dtype="boolean"),
+            "borderline": pd.array((own < ODDS * next_best) & ~alone, dtype="boolean"),
         },
         index=read.frame.index,
     )

@@ -19,6 +19,11 @@ GAP = 0.05
 """A column is said to be unknown when so large a share of a segment lacks it."""
 
 
+def customers(n: int) -> str:
+    """Return the noun that goes with a number of customers."""
+    return "customer" if n == 1 else "customers"
+
+
 def tell_size(teller: Teller, material: Material, segment: str) -> dict[str, Any]:
     """Say what the segments are for and how large this one is."""
     size, level = material.profile.sizes.loc[segment], share(material.profile.level)
@@ -26,10 +31,11 @@ def tell_size(teller: Teller, material: Material, segment: str) -> dict[str, Any
     if brief is not None:
         teller.say(segment, "purpose", "{goal}.", goal=text(brief.goal))
     stand = ", who stand for" if material.weighted else ","
+    noun = customers(int(size["n"]))
     teller.say(
         segment,
         "size",
-        f"{{n}} customers{stand} {{share}} of all who are in a segment ({{low}} to {{high}}, "
+        f"{{n}} {noun}{stand} {{share}} of all who are in a segment ({{low}} to {{high}}, "
         "{level} interval).",
         n=count(size["n"]),
         share=share(size["share"]),
@@ -59,12 +65,15 @@ def tell_value(teller: Teller, material: Material, segment: str) -> dict[str, An
     inside[material.rows(segment)] = True
     values, w = material.value.to_numpy()[known], material.weights[known]
     inside = inside[known]
+    name = text(material.value.name)
     if not inside.any():
+        teller.say(segment, "what it is worth", "{value} is unknown for all of it.", value=name)
         return {}
+    having = "" if known.all() else " who have a value"
     mean, low, high = one_group(values[inside], w[inside], level, is_share=False)
     row = {"value": mean, "value_low": low, "value_high": high}
     facts = {
-        "value": text(material.value.name),
+        "value": name,
         "mean": number(mean),
         "average": number(np.average(values, weights=w)),
     }
@@ -75,7 +84,7 @@ def tell_value(teller: Teller, material: Material, segment: str) -> dict[str, An
     teller.say(
         segment,
         "what it is worth",
-        f"{{value}} averages {{mean}}{bounds}, against {{average}} of all.",
+        f"{{value}} averages {{mean}}{bounds}, against {{average}} of all{having}.",
         **facts,
     )
     if values.min() >= 0 and values.sum() > 0:
@@ -84,9 +93,9 @@ def tell_value(teller: Teller, material: Material, segment: str) -> dict[str, An
             segment,
             "what it is worth",
             "It brings {part} of all {value} ({low} to {high}, {level} interval), with {share} of "
-            "the customers.",
+            f"the customers{having}.",
             part=share(part),
-            value=text(material.value.name),
+            value=name,
             low=share(low),
             high=share(high),
             level=share(level),
@@ -190,6 +199,14 @@ def tell_borderline(
         return {}
     level = material.profile.level
     rows, between = material.rows(segment), material.in_between(segment)
+    if len(rows) == 1:
+        teller.say(
+            segment,
+            topic,
+            "Whether its only customer is borderline cannot be said: nobody else tells how a "
+            "customer of the segment answers.",
+        )
+        return {}
     part, low, high = material.share(rows, np.isin(rows, between))
     facts = {
         "n": count(len(between)),
@@ -257,13 +274,20 @@ def tell_unknown(teller: Teller, material: Material, segment: str) -> None:
     topic, rows = "what we do not know", material.rows(segment)
     if len(rows) < FEW:
         teller.say(
-            segment, topic, "It has {n} customers only: every number is rough.", n=count(len(rows))
+            segment,
+            topic,
+            f"It has {{n}} {customers(len(rows))} only: every number is rough.",
+            n=count(len(rows)),
         )
     gaps = {
         str(c.name): float(part)
         for c in material.columns
         if (part := np.average(np.isnan(c.values[rows]), weights=material.weights[rows])) >= GAP
     }
+    if material.value is not None:
+        unknown = material.value.isna().to_numpy()[rows]
+        part = float(np.average(unknown, weights=material.weights[rows]))
+        gaps |= {str(material.value.name): part} if GAP <= part < 1 else {}
     for name in sorted(gaps, key=lambda name: -gaps[name])[:3]:
         teller.say(
             segment,

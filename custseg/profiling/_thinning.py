@@ -52,6 +52,33 @@ def thin(matrix: Matrix, covariance: Matrix, rng: np.random.Generator) -> tuple[
     return matrix + noise, matrix - noise
 
 
+def denoise(noisy: Matrix, matrix: Matrix, covariance: Matrix) -> Matrix:
+    """Return the best linear prediction of the customers from the noisy ones, as wide as they are.
+
+    Noise widens a column that holds little of what separates groups more than one that holds
+    much; a clusterer of standardised columns would then divide by the noise. Where noise and
+    customers have one covariance, the prediction is the noisy customers at another scale.
+
+    Parameters
+    ----------
+    noisy
+        Customers plus noise.
+    matrix
+        Customers x columns, without noise.
+    covariance
+        Of the noise.
+
+    References
+    ----------
+    Wiener, N. (1949), Extrapolation, Interpolation, and Smoothing of Stationary Time Series, Wiley.
+    """
+    total = np.atleast_2d(np.cov(matrix, rowvar=False))
+    weights = np.linalg.pinv(total + covariance, hermitian=True) @ total
+    wider = np.sqrt(np.trace(total) / np.trace(total @ weights))
+    mean = matrix.mean(axis=0)
+    return np.asarray(mean + (noisy - mean) @ weights * wider)
+
+
 def mean_intervals(
     matrix: Matrix, codes: Codes, level: float
 ) -> tuple[Codes, Matrix, Matrix, Matrix]:

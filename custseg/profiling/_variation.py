@@ -91,7 +91,7 @@ def wilks_test(wilks: float, n: int, k: int, rank: int) -> tuple[float, float]:
     if df_2 <= 0:
         return np.nan, np.nan
     with np.errstate(divide="ignore"):
-        statistic = (wilks ** (-1 / root) - 1) * df_2 / df_1
+        statistic = (np.float64(wilks) ** (-1 / root) - 1) * df_2 / df_1
     return float(statistic), float(stats.f.sf(statistic, df_1, df_2))
 
 

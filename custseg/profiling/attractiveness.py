@@ -113,7 +113,7 @@ def attractiveness(
     DataError
         If the tables are of different segments, or a score is missing or outside the scale.
     ParameterError
-        If weights are negative or of other criteria.
+        If weights are negative or of other criteria, or the scale is none.
 
     References
     ----------
@@ -136,8 +136,14 @@ def attractiveness(
     B                  5.50              4.0      False
     C                  2.25              4.5      False
     """
-    if len(scale) != 2 or not scale[0] < scale[1]:
-        raise ParameterError(f"scale is {scale!r}, but must be the worst and the best score.")
+    _check_scale(scale)
+    for given, name in (
+        (attractive_weights, "attractive_weights"),
+        (competitive_weights, "competitive_weights"),
+        (rescale, "rescale"),
+    ):
+        _check_mapping(given, name, "criterion")
+    _check_mapping(sizes, "sizes", "segment")
     check_number(random_state, "random_state", ge=0, integer=True)
     for frame, name in ((attractive, "attractive"), (competitive, "competitive")):
         _check_frame(frame, name)
@@ -173,6 +179,23 @@ def attractiveness(
         scale=(float(scale[0]), float(scale[1])),
         notes=tuple(_notes(rescale or {})),
     )
+
+
+def _check_scale(scale: Any) -> None:
+    if np.shape(scale) == (2,):
+        check_number(scale[0], "the worst score of scale")
+        check_number(scale[1], "the best score of scale", gt=scale[0])
+    else:
+        raise ParameterError(
+            f"scale is {scale!r}, but must be the worst and the best score, such as (1, 10)."
+        )
+
+
+def _check_mapping(given: Any, name: str, key: str) -> None:
+    if given is not None and not isinstance(given, Mapping | pd.Series):
+        raise ParameterError(
+            f"{name} is {given!r}, but must be a dictionary, or a Series, by {key}."
+        )
 
 
 def _check_frame(frame: Any, name: str) -> None:

@@ -244,4 +244,9 @@ def _card_notes(material: Material) -> list[str]:
             "comments are quoted from the most typical customers who wrote one; addresses and long "
             "numbers are masked, names of people are not: read them before they are shown."
         )
+    if material.value is not None and (missing := int(material.value.isna().sum())):
+        notes.append(
+            f"{counted(missing, 'customer')} of {len(material.value):,} without a value, in no "
+            "number about it: means and shares are of those with one."
+        )
     return [*notes, *few_note(material, FEW)]

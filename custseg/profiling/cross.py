@@ -243,7 +243,7 @@ def _names(a: Any, b: Any, names: Sequence[str] | None) -> tuple[str, str]:
         if None in found or found[0] == found[1]:
             found = ["first", "second"]
     else:
-        found = list(names)
+        found = list(names) if np.shape(names) == (2,) else []
     if len(found) != 2 or found[0] == found[1] or set(found) & {"n", "share"}:
         raise ParameterError(
             f"names is {names!r}, but must be two different names, such as ('needs', 'usage')."

@@ -126,7 +126,8 @@ def honest_differences(
     more than in one normal cloud:
 
     - ``"thinning"`` adds noise W with the customers' own covariance to them, learns segments from
-      X + W and compares these segments on X - W, which is independent of X + W in a normal cloud;
+      X + W, with as much of the noise taken out as can be without knowing it, and compares these
+      segments on X - W, which is independent of X + W in a normal cloud;
     - ``"reference"`` divides tables without groups in the same way and counts how many differ as
       much as the customers do;
     - ``"selective"`` takes two segments at a time and compares their difference with those at which

@@ -69,8 +69,14 @@ class TypingTool:
         ColumnError
             If a question is not a column.
         DataError
-            If a column holds text where the questions were learned from numbers.
+            If `customers` is no frame, or a column holds text where the questions were learned
+            from numbers.
         """
+        if not isinstance(customers, pd.DataFrame):
+            raise DataError(
+                f"customers is a {type(customers).__name__}, but must be a pandas DataFrame with "
+                "one row per customer."
+            )
         check_columns(list(customers.columns), self.questions, where="the customer table")
         learned = [question.column for question in self._asked]
         codes = answers_of(self._asked, read_columns(customers, self.questions, learned=learned))

@@ -15,6 +15,7 @@ from custseg.profiling._facts import Fact, Teller, count, listing, measured, sha
 from custseg.profiling._material import Material, gather
 from custseg.profiling._names import traits
 from custseg.profiling._telling import (
+    customers,
     tell_borderline,
     tell_quotes,
     tell_stability,
@@ -162,8 +163,8 @@ def _tell_who(
     teller.say(
         segment,
         "who stands for it",
-        f"It is the least unlike the {{n}} customers of the segment, {stand}{{share}} of all who "
-        "are in one.",
+        f"It is the least unlike the {{n}} {customers(int(size['n']))} of the segment, {stand}"
+        "{share} of all who are in one.",
         n=count(size["n"]),
         share=share(size["share"]),
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from custseg.errors import DataError, ParameterError, check_columns, check_number, check_option
 from custseg.profiling._material import Material, gather
 from custseg.profiling._words import counted
+from custseg.profiling.profiles import _check_table
 from custseg.results import Result
 
 KINDS = ("typical", "borderline")
@@ -132,6 +133,7 @@ def recruiting_list(
     """
     check_number(reserves, "reserves", ge=0, integer=True)
     check_number(random_state, "random_state", ge=0, integer=True)
+    _check_table(customers)
     if spread_over is not None:
         check_columns(list(customers.columns), [spread_over], where="the customer table")
     material = gather(

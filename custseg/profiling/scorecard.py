@@ -11,6 +11,7 @@ from scipy import stats
 from custseg.brief import Brief
 from custseg.errors import DataError, ParameterError, check_columns, check_number, check_option
 from custseg.profiling._customers import read_customers
+from custseg.profiling._kinds import infer_kind
 from custseg.profiling._labels import RESERVED
 from custseg.profiling._material import read_stability
 from custseg.profiling._words import listed, percent
@@ -139,9 +140,9 @@ def scorecard(
         The columns by which customers can be addressed, such as region, channel and age:
         accessibility is what they tell of the segment beyond the largest one.
     reachable
-        Whether each customer can be reached (has agreed, has an address): a yes/no column, or a
-        Series by customer id. Accessibility is also the share of the segment that can be reached
-        least.
+        Whether each customer can be reached (has agreed, has an address): a column of True and
+        False or of 1 and 0, or such a Series by customer id; missing means no. Accessibility is
+        also the share of the segment that can be reached least.
     stability
         What `custseg.evaluation.stability` returned: the weakest mean Jaccard similarity (with the
         middle 95% of its resamples) and the median adjusted Rand index; or a number by segment.
@@ -171,7 +172,8 @@ def scorecard(
         If labels do not fit the customers, a result is that of other segments, or the impact lacks
         the success metric or segments.
     ParameterError
-        If the brief is not a `custseg.Brief`, or a measure in `bounds` does not exist.
+        If the brief is not a `custseg.Brief`, a measure in `bounds` does not exist, or the impact
+        or the actions are none.
 
     References
     ----------
@@ -204,6 +206,10 @@ def scorecard(
     if not isinstance(brief, Brief):
         raise ParameterError(f"brief is {brief!r}, but must be a custseg.Brief.")
     check_number(level, "level", gt=0, lt=1)
+    if bounds is not None and not isinstance(bounds, Mapping):
+        raise ParameterError(
+            f"bounds is {bounds!r}, but must be a dictionary, such as {{'accuracy': 0.7}}."
+        )
     for name, bound in (bounds or {}).items():
         check_option(name, "a measure in bounds", list(BOUNDS))
         check_number(bound, f"bounds[{name!r}]", ge=0)
@@ -287,9 +293,9 @@ def _reachable(labels: pd.Series, reachable: Any, frame: pd.DataFrame, level: fl
     if isinstance(reachable, str):
         check_columns(list(frame.columns), [reachable], where="the customer table")
         reachable = frame[reachable]
-    if not isinstance(reachable, pd.Series) or not pd.api.types.is_bool_dtype(reachable):
+    if not isinstance(reachable, pd.Series) or infer_kind(reachable) != "binary":
         raise DataError(
-            "reachable must be a column, or a Series by customer id, of True and False."
+            "reachable must be a column, or a Series by customer id, of True and False or 1 and 0."
         )
     missing = int((~labels.index.isin(reachable.index)).sum())
     if missing:
@@ -297,7 +303,7 @@ def _reachable(labels: pd.Series, reachable: Any, frame: pd.DataFrame, level: fl
             f"reachable says nothing of {missing:,} of {len(labels):,} customers. Give all, for "
             "example with reachable.reindex(customers.index, fill_value=False)."
         )
-    known = reachable.reindex(labels.index).fillna(value=False).astype(bool)
+    known = reachable.reindex(labels.index).astype("boolean").fillna(value=False).astype(bool)
     counts = known.groupby(labels, observed=True).agg(["sum", "size"])
     name = (counts["sum"] / counts["size"]).idxmin()
     n, size = int(counts.loc[name, "sum"]), int(counts.loc[name, "size"])
@@ -335,7 +341,13 @@ def _stability(stability: Any, sizes: pd.Series) -> list[Measured]:
 
 
 def _responsiveness(impact: Any, metric: str, names: list[str]) -> Measured:
-    frame = impact if isinstance(impact, pd.DataFrame) else impact.to_frame()
+    frame = impact.to_frame() if hasattr(impact, "to_frame") else impact
+    if not isinstance(frame, pd.DataFrame):
+        raise ParameterError(
+            f"impact is {impact!r}, but must be what CampaignTest(segments=...) found, or its "
+            "frame."
+        )
+    check_columns(list(frame), ["metric", "segment", "arm", "effect", "se"], where="the impact")
     metrics = list(dict.fromkeys(frame["metric"]))
     if metric not in metrics:
         raise DataError(
@@ -370,6 +382,13 @@ def _responsiveness(impact: Any, metric: str, names: list[str]) -> Measured:
 
 
 def _actions(actions: Mapping[str, str | None], sizes: pd.Series) -> list[Measured]:
+    if not isinstance(actions, Mapping) or not all(
+        action is None or isinstance(action, str) for action in actions.values()
+    ):
+        raise ParameterError(
+            f"actions is {actions!r}, but must be a dictionary from segment to what is done for it "
+            "in words, or None, such as {'A': 'call', 'B': None}."
+        )
     for name in actions:
         check_option(name, "a segment in actions", list(sizes.index))
     done = {name: action.strip() for name, action in actions.items() if action and action.strip()}

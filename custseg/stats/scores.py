@@ -341,7 +341,7 @@ def _weights(weights: ArrayLike) -> Vector:
             f"weight is {w[wrong][0]:g} in {wrong.sum():,} places, but must be a number of at "
             "least 0 for everybody."
         )
-    if not w.sum():
+    if len(w) and not w.sum():
         raise DataError("the weights sum to 0. Give somebody a weight.")
     return w
 

@@ -1,6 +1,6 @@
 """What drives loyalty: each driver's share of R², by segment, and what to do about it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import factorial
 from typing import Any, ClassVar
@@ -422,6 +422,8 @@ def _equal_slopes(groups: list[tuple[Vector, Vector]]) -> pd.Series:
 def _check_drivers(outcome: str, drivers: Sequence[str]) -> list[str]:
     if isinstance(drivers, str):
         raise ParameterError(f"drivers is {drivers!r}, but must be a list: [{drivers!r}, ...].")
+    if not isinstance(drivers, Iterable):
+        raise ParameterError(f"drivers is {drivers!r}, but must be a list of columns.")
     names = list(drivers)
     if not 2 <= len(names) <= MOST_DRIVERS:
         raise ParameterError(

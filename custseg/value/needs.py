@@ -118,7 +118,12 @@ def needs_gap(
     0  advice        6.25           3.5  2.75         17.5
     """
     check_number(level, "level", gt=0, lt=1)
+    if np.shape(scale) != (2,):
+        raise ParameterError(
+            f"scale is {scale!r}, but must be the lowest and the highest answer, such as (1, 7)."
+        )
     low, high = scale
+    check_number(low, "the start of scale")
     check_number(high, "the end of scale", gt=low)
     pairs = _check_needs(needs)
     columns = list(dict.fromkeys(name for pair in pairs.values() for name in pair))
@@ -158,10 +163,7 @@ def needs_gap(
 
 def _check_needs(needs: Any) -> dict[str, tuple[str, str]]:
     valid = isinstance(needs, Mapping) and len(needs) > 0
-    valid = valid and all(
-        not isinstance(pair, str) and len(pair) == 2 and pair[0] != pair[1]
-        for pair in needs.values()
-    )
+    valid = valid and all(np.shape(pair) == (2,) and pair[0] != pair[1] for pair in needs.values())
     if not valid:
         raise ParameterError(
             "needs must be a dictionary from name to two columns, importance and satisfaction, "

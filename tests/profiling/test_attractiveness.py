@@ -91,7 +91,12 @@ def test_the_words_name_who_is_not_beaten():
             ["competitive_weights['product']"],
         ),
         ({"sizes": {"A": 1}}, cs.errors.DataError, ["missing: 'B', 'C'"]),
-        ({"scale": (5, 1)}, cs.errors.ParameterError, ["worst and the best"]),
+        ({"scale": (5, 1)}, cs.errors.ParameterError, ["best score of scale is 1", "> 5"]),
+        ({"scale": 5}, cs.errors.ParameterError, ["scale is 5", "(1, 10)"]),
+        ({"scale": ("a", "b")}, cs.errors.ParameterError, ["worst score of scale is 'a'"]),
+        ({"sizes": [1, 2, 3]}, cs.errors.ParameterError, ["sizes is [1, 2, 3]", "by segment"]),
+        ({"attractive_weights": [1, 2]}, cs.errors.ParameterError, ["[1, 2]", "by criterion"]),
+        ({"rescale": ["value"]}, cs.errors.ParameterError, ["rescale is ['value']"]),
         ({"rescale": {"value": "up"}}, cs.errors.ParameterError, ["'higher', 'lower'"]),
     ],
 )

@@ -477,6 +477,40 @@ def test_one_segment_and_segments_that_do_not_differ():
     assert twins.to_frame()["name"].tolist() == ["like the average (A)", "like the average (B)"]
 
 
+@pytest.mark.parametrize("tell", TELLERS)
+@pytest.mark.parametrize("segments", [["lone"] + ["rest"] * 399, ["lone"] + ["rest", "more"] * 199])
+def test_a_segment_of_one_customer_has_nobody_in_between_and_says_why(tell, segments):
+    customers = shoppers()[0].iloc[: len(segments)]
+    found = tell(customers, segments, variables=["orders"])
+    frame = found.to_frame()
+    assert np.isnan(frame.loc["lone", "borderline"])
+    assert frame.loc["rest", "borderline"] >= 0
+    said = found.sentences.query("segment == 'lone'")["sentence"]
+    assert said.str.startswith("Whether its only customer is borderline cannot be said").sum() == 1
+    assert "It has 1 customer only" in found.to_markdown()
+
+
+@pytest.mark.parametrize("tell", TELLERS)
+def test_customers_without_a_value_are_counted_and_shares_are_of_the_others(tell):
+    customers, segments, _ = shoppers()
+    rich = customers["spend_2024"].where(customers.index.isin(customers.index[::8])).rename("worth")
+    found = told(tell, value=rich)
+    assert any("350 customers of 400 without a value" in note for note in found.notes)
+    gold = segments == "Gold"
+    known = rich.notna()
+    assert cell(found, "Gold", "what it is worth", "share") == [gold[known].mean()]
+    assert cell(found, "Gold", "what it is worth", "average") == [pytest.approx(rich.mean())]
+    part = found.to_frame().loc["Gold", "value_share"]
+    assert part == pytest.approx(rich[gold].sum() / rich.sum())
+    words = found.to_markdown()
+    assert words.count("of all who have a value") == 2
+    assert words.count("of the customers who have a value") == 2
+    assert cell(found, "Gold", "what we do not know", "gap")[0] == rich[gold].isna().mean()
+    nobody = told(tell, value=rich.mask(gold))
+    assert "worth is unknown for all of it." in nobody.to_markdown()
+    assert not any("without a value" in note for note in told(tell).notes)
+
+
 def test_a_value_below_zero_has_no_share():
     customers, _, _ = shoppers()
     found = told(value=customers["spend_2024"] - 300)

@@ -134,6 +134,8 @@ def test_wrong_input_says_what_to_do():
         cross_classify(list(needs), list(usage)[:49])
     with pytest.raises(cs.errors.ParameterError, match="two different names"):
         cross_classify(needs, usage, names=("a", "a"))
+    with pytest.raises(cs.errors.ParameterError, match="names is 5"):
+        cross_classify(needs, usage, names=5)
     with pytest.raises(cs.errors.ParameterError, match="min_share is 5"):
         cross_classify(needs, usage, min_share=5)
     with pytest.raises(cs.errors.ParameterError, match="level is 95"):

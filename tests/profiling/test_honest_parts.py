@@ -6,12 +6,13 @@ import pytest
 from scipy import special, stats
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import AgglomerativeClustering, KMeans
+from sklearn.linear_model import LinearRegression
 from statsmodels.multivariate.manova import MANOVA
 
 from custseg.profiling._clusterings import by_size, match_codes
 from custseg.profiling._reference import NULL_TABLES, as_large, draw_references
 from custseg.profiling._selective import compare_pair, log_tail, truncation_set
-from custseg.profiling._thinning import mean_intervals, noise_covariance, thin
+from custseg.profiling._thinning import denoise, mean_intervals, noise_covariance, thin
 from custseg.profiling._variation import f_tests, mean_wilks, variation, wilks_test
 
 
@@ -43,6 +44,7 @@ def test_analysis_of_variance_equals_scipy_and_statsmodels(d, k):
         lambda_, _, _, f, p = table.loc["Wilks' lambda"].astype(float)
         np.testing.assert_allclose(parts.wilks, lambda_, rtol=1e-9)
         np.testing.assert_allclose(wilks_test(parts.wilks, n, k, d), (f, p), rtol=1e-8)
+    assert wilks_test(0.0, 40, 3, 2) == (np.inf, 0.0)
 
 
 def test_wilks_lambda_averages_to_its_mean():
@@ -72,6 +74,31 @@ def test_thinned_parts_are_uncorrelated_where_the_covariance_is_that_of_the_cust
     both = np.corrcoef(first.T, second.T)
     assert np.abs(both[:2, 2:]).max() < 4 / np.sqrt(40_000)
     np.testing.assert_allclose(np.cov((first - matrix).T), covariance, rtol=0.05)
+
+
+def test_the_learning_part_is_the_best_prediction_of_the_customers():
+    rng = np.random.default_rng(5)
+    total = np.array([[3.0, 0.8], [0.8, 1.0]])
+    matrix = rng.multivariate_normal([10, -4], total, size=40_000)
+    noise = np.diag([0.4, 1.0])
+    noisy = matrix + rng.multivariate_normal([0, 0], noise, size=len(matrix))
+    learned = denoise(noisy, matrix, noise)
+    straight = LinearRegression().fit(noisy, matrix).predict(noisy)
+    wider = np.sqrt(matrix.var(axis=0).sum() / straight.var(axis=0).sum())
+    expected = matrix.mean(axis=0) + (straight - matrix.mean(axis=0)) * wider
+    np.testing.assert_allclose(learned, expected, atol=0.15)
+    assert np.abs(noisy - expected).max() > 1
+
+
+def test_noise_like_the_customers_only_changes_the_scale():
+    rng = np.random.default_rng(6)
+    one = rng.normal(size=(200, 2))
+    matrix = np.column_stack([one, one[:, 0] - one[:, 1], np.full(200, 7.0)])
+    covariance = np.cov(matrix.T)
+    noisy, _ = thin(matrix, covariance, rng)
+    mean = matrix.mean(axis=0)
+    learned = denoise(noisy, matrix, covariance)
+    np.testing.assert_allclose(learned - mean, (noisy - mean) / np.sqrt(2), atol=1e-7)
 
 
 def test_covariance_of_noise_is_that_of_a_cloud_and_shrinks_where_groups_stand_apart():

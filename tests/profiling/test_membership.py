@@ -440,6 +440,8 @@ def test_wrong_data_say_what_to_do():
         tool.assign(customers[["age"]])
     with pytest.raises(cs.errors.DataError, match=r"pandas\.to_numeric"):
         tool.assign(pd.DataFrame({"orders": ["many"]}))
+    with pytest.raises(cs.errors.DataError, match="customers is a NoneType"):
+        tool.assign(None)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -120,6 +120,19 @@ def test_wrong_input_says_what_to_do(change, error, words):
         assert word in str(caught.value)
 
 
+def test_a_segment_of_one_customer_gives_that_one():
+    customers, _ = shoppers()
+    found = recruiting_list(customers, ["lone"] + ["rest"] * 499, variables=["orders"])
+    account = found.account.set_index(["segment", "kind"])["filled"]
+    assert account["lone"].tolist() == [1, 0]
+    assert any("borderline customers of 'lone' (0 of 2)" in note for note in found.notes)
+
+
+def test_no_table_is_refused():
+    with pytest.raises(cs.errors.DataError, match="customers is a NoneType"):
+        recruiting_list(None, ["all"], spread_over="region")
+
+
 def test_one_segment_has_nobody_in_between():
     customers, _ = shoppers()
     with pytest.raises(cs.errors.DataError, match="borderline=0"):

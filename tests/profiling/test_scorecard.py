@@ -88,6 +88,18 @@ def test_the_numbers_are_those_of_the_data():
     assert found.marks["accessibility"] == "not met"
 
 
+@pytest.mark.parametrize("dtype", ["int64", "float64", "boolean", "object"])
+def test_ones_and_zeros_say_who_can_be_reached(dtype):
+    customers, _ = shoppers()
+    agreed = customers["agreed"]
+    want = row(marked(reachable=agreed), "least reachable")
+    found = row(marked(reachable=agreed.astype(dtype)), "least reachable")
+    pd.testing.assert_series_equal(found, want)
+    if dtype != "int64":
+        unknown = agreed.astype(dtype).where(agreed)
+        pd.testing.assert_series_equal(row(marked(reachable=unknown), "least reachable"), want)
+
+
 def test_marks_follow_from_intervals_and_bounds():
     share = row(marked(), "smallest share")
     for bound, mark in [
@@ -193,6 +205,11 @@ def test_the_horizon_is_named_and_the_order_of_rows_does_not_matter():
         ({"bounds": {"accuracy": -1}}, cs.errors.ParameterError, ["bounds['accuracy']"]),
         ({"actions": {"Goold": "x"}}, cs.errors.ParameterError, ["Did you mean 'Gold'"]),
         ({"reachable": "agred"}, cs.errors.ColumnError, ["'agreed'"]),
+        ({"bounds": [1]}, cs.errors.ParameterError, ["bounds is [1]", "dictionary"]),
+        ({"actions": {"Gold": 3}}, cs.errors.ParameterError, ["{'Gold': 3}", "in words"]),
+        ({"actions": ["call"]}, cs.errors.ParameterError, ["['call']", "dictionary"]),
+        ({"impact": "x"}, cs.errors.ParameterError, ["impact is 'x'", "CampaignTest"]),
+        ({"impact": effects(1).drop(columns="se")}, cs.errors.ColumnError, ["'se'", "impact"]),
         ({"reachable": "orders"}, cs.errors.DataError, ["True and False"]),
         ({"reachable": pd.Series([True])}, cs.errors.DataError, ["says nothing of", "600"]),
         ({"stability": {"Gold": 1}}, cs.errors.DataError, ["every segment"]),

@@ -182,6 +182,7 @@ def test_nobody_answered():
         assert np.isnan(found[:4]).all()
     assert ces([3]).estimate == 3
     assert np.isnan(ces([3])[1:4]).all()
+    assert np.isnan(nps([], [])[:4]).all()
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,7 @@ def test_intervals_cover_the_importance_of_the_population():
         ({"drivers": ["price", "servce"]}, ColumnError, "Did you mean 'service'"),
         ({"drivers": ["price"]}, ParameterError, "names 1 columns"),
         ({"drivers": [f"q{i}" for i in range(51)]}, ParameterError, "must name 2 to 50"),
+        ({"drivers": None}, ParameterError, "drivers is None, but must be a list"),
         ({"drivers": "price"}, ParameterError, r"must be a list: \['price', \.\.\.\]"),
         ({"drivers": ["price", "nps"]}, ParameterError, "'nps' is named twice"),
         ({"n_boot": 5}, ParameterError, "n_boot is 5"),
@@ -289,5 +290,9 @@ def test_unmet_needs_are_told_and_bad_ones_refused():
     assert found.summary() == "(all): advice (+4.8)."
     with pytest.raises(ParameterError, match="from name to two columns"):
         needs_gap(answers, {"advice": "i"})
+    with pytest.raises(ParameterError, match="from name to two columns"):
+        needs_gap(answers, {"advice": None})
+    with pytest.raises(ParameterError, match="scale is 3"):
+        needs_gap(answers, {"advice": ("i", "s")}, scale=3)
     with pytest.raises(DataError, match="is 7 in 3 answers, outside 1 to 6"):
         needs_gap(answers, {"advice": ("i", "s")}, scale=(1, 6))
