@@ -200,7 +200,6 @@ def test_each_simulation_is_what_the_test_would_have_said(history):
         "basket": cs.Ratio("spend", "orders"),
         "rank": cs.Rank("spend"),
     }
-    history = history.assign(customer_id=np.arange(len(history)))  # the order of a history
     test = declare(metrics, segments="tier", customer_id="customer_id")
     rows = read_history(history, test)
     rng = np.random.default_rng(5)
