@@ -72,6 +72,8 @@ def holds(condition: str, rows: pd.DataFrame) -> pd.Series:
         bound = _or_none(float, value)
     elif pd.api.types.is_datetime64_any_dtype(values):
         bound = _or_none(pd.Timestamp, value)
+        if bound is not None and (zone := values.dt.tz) != bound.tz:
+            bound = bound.tz_localize(zone) if bound.tz is None else bound.tz_convert(zone)
     else:
         return _compare_text(values, sign, value, condition)
     if bound is None:

@@ -1,6 +1,6 @@
 """A campaign before it runs: its arms, who is assigned to them, and the test it is planned for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,7 +92,7 @@ class CampaignDesign:
         if HOLDOUT in arms:
             raise ParameterError(f"an arm is called {HOLDOUT!r}: give its share as holdout=.")
         check_number(self.holdout, "holdout", ge=0, lt=1)
-        strata = (self.strata,) if isinstance(self.strata, str) else tuple(self.strata)
+        strata = _columns(self.strata, "strata")
         salts = {"salt": self.salt, "holdout_salt": self.holdout_salt or self.salt}
         for name, value in salts.items():
             if not isinstance(value, str) or not value:
@@ -142,7 +142,7 @@ class CampaignDesign:
         method = method or ("stratified" if self.strata else "hash")
         check_option(method, "method", _METHODS)
         ids, rows = customer_rows(customers)
-        check_columns(rows.columns, self.strata, where="the customers")
+        check_columns(rows.columns, self.strata, where="the customer table")
         stratum = stratum_codes(rows, self.strata)
         shares = list(self.arms.values())
         u = hash_uniform(ids, f"{self.salt}:arm")
@@ -236,9 +236,8 @@ class CampaignDesign:
                 f"assignment is a {type(assignment).__name__}, but must be what assign returned."
             )
         ids, rows = customer_rows(customers)
-        if columns is None:
-            columns = list(rows.columns)
-        check_columns(rows.columns, columns, where="the customers")
+        columns = list(rows.columns) if columns is None else list(_columns(columns, "columns"))
+        check_columns(rows.columns, columns, where="the customer table")
         rows = rows.set_axis(ids)
         unknown = assignment.customers.index.difference(rows.index)
         if len(unknown):
@@ -248,7 +247,7 @@ class CampaignDesign:
             )
         assigned = assignment.customers[~assignment.customers["holdout"]]
         return compare_arms(
-            rows.loc[assigned.index, list(columns)],
+            rows.loc[assigned.index, columns],
             assigned["arm"],
             self.control,
             assigned["stratum"] if assignment.method == "stratified" else None,
@@ -419,6 +418,12 @@ class CampaignDesign:
                 "The holdout is drawn for this campaign alone: give campaigns the same "
                 "holdout_salt to keep the same customers out of all of them."
             )
+
+
+def _columns(names: Any, what: str) -> tuple[Any, ...]:
+    if not isinstance(names, Iterable):
+        raise ParameterError(f"{what} is {names!r}, but must be a list of columns.")
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _stratum_names(rows: pd.DataFrame, strata: Sequence[str]) -> pd.Series:

@@ -28,7 +28,7 @@ NO_ACTION = "no action planned"
 CAPPED = "contacted often enough"
 NO_CHANNEL = "no channel allowed"
 FULL = "no room left"
-_WHERE = "the customers"
+_WHERE = "the customer table"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,7 +6,7 @@ import pytest
 
 import custseg as cs
 from custseg.campaigns import baselines, power, sample_size
-from custseg.errors import ParameterError
+from custseg.errors import ColumnError, ParameterError
 
 
 def declare(**changes):
@@ -91,3 +91,17 @@ def test_a_size_that_is_no_number_is_refused_by_its_name():
     for ask in (declare().power, declare().minimum_detectable_effect):
         with pytest.raises(ParameterError, match="n is '9603', but must be a number > 0"):
             ask("9603", baseline=0.1)
+
+
+def test_columns_that_are_no_columns_are_refused():
+    with pytest.raises(ParameterError, match="strata is 3, but must be a list of columns"):
+        declare(strata=3)
+    table = pd.DataFrame({"age": range(40)}, index=pd.Index(range(40), name="customer_id"))
+    design = declare()
+    assigned = design.assign(table)
+    with pytest.raises(ParameterError, match="columns is 3, but must be a list of columns"):
+        design.balance(assigned, table, columns=3)
+    one = design.balance(assigned, table, columns="age").to_frame()
+    assert one["column"].tolist() == ["age"]
+    with pytest.raises(ColumnError, match="the customer table has no column 'tier'"):
+        declare(strata="tier").assign(table)

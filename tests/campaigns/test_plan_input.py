@@ -149,3 +149,10 @@ def test_a_limit_in_a_table_must_be_a_number():
         with pytest.raises(DataError, match=f"the limit of segment 'A' is '?{limit}"):
             ActionPlan.from_frame(table.assign(limit=limit))
     assert ActionPlan.from_frame(table.assign(limit="20")).actions["A"].limit == 20
+
+
+@pytest.mark.parametrize("value", ["2024-01-31", "2024-01-31T00:00+01:00"])
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_days_are_compared_in_the_zone_of_the_column(value, zone):
+    days = pd.Series(pd.to_datetime(["2024-01-30 12:00", "2024-01-31 00:30"])).dt.tz_localize(zone)
+    assert holds(f"day >= {value}", pd.DataFrame({"day": days})).tolist() == [False, True]
