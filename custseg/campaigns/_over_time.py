@@ -21,7 +21,7 @@ def with_times(data: nw.LazyFrame, columns: Sequence[str]) -> nw.LazyFrame:
         what = f"column {column!r}, which must hold dates, times or numbers,"
         data, time = text_to_time(data, column, what=what), nw.col(column).dt
         of_day = data.select(time.hour() * 3_600 + time.minute() * 60 + time.second())
-        if not collect(of_day.select(nw.all().max())).iloc[0, 0] > 0:
+        if not collect(of_day.select(nw.all().max())).fillna(0).iloc[0, 0]:
             data = data.with_columns(nw.col(column).cast(nw.Date))
     return data
 

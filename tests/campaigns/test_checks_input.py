@@ -58,6 +58,13 @@ def test_text_of_days_is_compared_by_day(sent):
     assert early["what"].tolist() == ["10 of 120 in bought", "0 of 120 in bought"]
 
 
+def test_blank_text_is_a_missing_time(sent):
+    blank = sent.assign(sent=" ", bought=sent["bought"].astype(str))
+    found = analyze(blank, exposed="sent", outcome_time="bought").checks
+    early = found[found["check"] == "outcome before exposure"]
+    assert early["what"].tolist() == ["0 of 0 in bought"] * 2
+
+
 def test_text_that_is_no_time_is_shown(sent):
     spoilt = sent.assign(sent=["soon", *sent["sent"].astype(str)[1:]])
     with pytest.raises(DataError, match=r"'sent', which must hold dates.* 1 rows, such as 'soon'"):
