@@ -48,7 +48,7 @@ CHECK_COLUMNS = [
     *("check", "what", "segment", "arm", "control", "treatment", "std_diff", "p_value", "p_holm"),
     "status",
 ]
-_ENTERED, _ENTRY_DAY = "effect by entry", "custseg_entry_day"
+_ENTERED = "effect by entry"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +201,7 @@ def with_entry_day(data: nw.LazyFrame, checks: Checks) -> nw.LazyFrame:
         return data
     numeric = data.collect_schema()[checks.entered].is_numeric()
     day = nw.col(checks.entered) if numeric else day_number(checks.entered)
-    return data.with_columns(day.alias(_ENTRY_DAY))
+    return data.with_columns(day.alias(f"day of {checks.entered}"))
 
 
 def metrics_to_read(
@@ -216,7 +216,7 @@ def metrics_to_read(
     """
     trends = {name: Mean(last, covariate=rest) for name, (*rest, last) in checks.periods.items()}
     entries = {
-        name: Mean(metric.column, covariate=_ENTRY_DAY, winsorize=metric.winsorize)
+        name: Mean(metric.column, covariate=f"day of {checks.entered}", winsorize=metric.winsorize)
         for name, metric in metrics.items()
         if checks.entered is not None and isinstance(metric, Mean | Proportion)
     }

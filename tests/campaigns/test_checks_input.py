@@ -148,3 +148,8 @@ def test_balance_of_constant_columns_says_that_nothing_differs(strata):
     both = design.balance(design.assign(table), table, columns=["one", "region"]).summary()
     assert ("p = " in both) == (not strata)
     assert "p = )" not in both
+
+
+def test_a_day_of_entry_that_nobody_has_is_called_by_its_name(sent):
+    with pytest.raises(DataError, match="column 'day of joined' holds no value at all"):
+        analyze(sent.assign(joined=" "), entered="joined")
