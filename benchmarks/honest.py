@@ -31,6 +31,7 @@ RESULTS = Path(__file__).parent / "results"
 BOUND = 0.064
 TABLES, CHUNK = 1000, 50
 APART = (2.0, 4.0, 6.0)
+NORMAL = ("independent", "correlated", "standardised")
 
 HEAD = """# What honest tests find where there is nothing, and where there is something
 
@@ -46,8 +47,10 @@ same on a half of the customers sorted by the centres of the other half (`split`
 them."""
 POWER = """## Two groups
 
-100 customers, 2 variables, groups of 50 that stand apart along the first one; the separation is in
-standard deviations within groups. `first` is that variable, `second` the one without groups.
+100 customers, groups of 50 that stand apart along the first variable; the separation is in
+standard deviations within groups. `first` is that variable, `second` one without groups.
+`standardised`: every variable was divided by its standard deviation before k-means, as a
+`SegmentationModel` does by default, which takes away the width that the groups gave the first one.
 
 ![Power](honest.png)"""
 OTHER = """## Clouds that are not normal
@@ -139,6 +142,10 @@ def cells(part: float) -> Iterator[Cell]:
         yield Cell(test, "correlated", 200, 4, 3, 0.0, "k-means", some(TABLES))
     for algorithm in ALGORITHMS:
         yield Cell(f"selective, {known}", "independent", 40, 2, 2, 0.0, algorithm, some(TABLES))
+    for test in plain:
+        yield Cell(test, "standardised", 100, 2, 2, 0.0, "k-means", some(TABLES))
+    for test, d, apart in product(plain, (2, 4), APART):
+        yield Cell(test, "standardised", 100, d, 2, apart, "k-means", some(100))
     for test, apart in product([t for t in ASKED if "," in t], APART):
         yield Cell(test, "independent", 100, 2, 2, apart, "k-means", some(100))
     for shape in ("uniform", "t with 5 degrees of freedom", "exponential", "rounded"):
@@ -161,7 +168,7 @@ def make(cell: Cell, rng: np.random.Generator) -> np.ndarray:
         covariance = np.outer(scale, scale) * (0.4 * np.eye(cell.d) + 0.6)
         return values @ np.linalg.cholesky(covariance).T
     values[: cell.n // 2, 0] += cell.apart
-    return values
+    return stats.zscore(values) if cell.shape == "standardised" else values
 
 
 def judge(cell: Cell, number: int) -> dict[str, float]:
@@ -236,13 +243,15 @@ def table(rows: list[dict[str, str]]) -> str:
 
 
 def report(found: dict[Cell, pd.DataFrame]) -> str:
-    normal = {c: f for c, f in found.items() if c.shape in ("independent", "correlated")}
+    normal = {c: f for c, f in found.items() if c.shape in NORMAL}
     nothing = {c: f for c, f in normal.items() if c.apart == 0}
     honest = [f for c, f in nothing.items() if c.test in ASKED and c.tables >= TABLES]
     rates = [rate for f in honest for rate in (f.drop(columns="table") <= 0.05).mean()]
     power = [
         {
             "test": cell.test,
+            "cloud": cell.shape,
+            "variables": str(cell.d),
             "separation": f"{cell.apart:g}",
             "tables": f"{len(rows):,}",
             "all": f"{(rows['all'] <= 0.05).mean():.0%}",
@@ -270,11 +279,13 @@ def report(found: dict[Cell, pd.DataFrame]) -> str:
 
 def draw(found: dict[Cell, pd.DataFrame], path: Path) -> None:
     _, ax = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
-    for test in ASKED:
+    lines = [(test, "independent") for test in ASKED]
+    for test, shape in [*lines, ("thinning", "standardised"), ("reference", "standardised")]:
         rows = [(c.apart, (f["v0"] <= 0.05).mean()) for c, f in found.items()
-                if c.test == test and c.apart]  # fmt: skip
-        known = "known" in test
-        ax.plot(*zip(*rows, strict=True), "o--" if known else "o-", label=test)
+                if (c.test, c.shape, c.d) == (test, shape, 2) and c.apart]  # fmt: skip
+        style = "o--" if "known" in test else "s:" if shape == "standardised" else "o-"
+        label = test if shape == "independent" else f"{test}, {shape}"
+        ax.plot(*zip(*rows, strict=True), style, label=label)
     ax.axhline(0.05, color="0.35", linewidth=0.9, linestyle=":")
     ax.set_xlabel("separation (distance over standard deviation within groups)")
     ax.set_ylabel("tables in which the first variable differs")
