@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from custseg._labels import ALL
 from custseg.errors import ConvergenceError, DataError, ParameterError, check_number
 from custseg.results import Result, format_number
 from custseg.value._histories import read_numbers
-from custseg.value._segments import ALL, by_id, match_segments, name_segments
+from custseg.value._segments import by_id, match_segments, name_segments
 from custseg.value.lifetime_value import LifetimeValue
 
 Vector = NDArray[np.float64]
@@ -19,6 +20,7 @@ TOP = (0.01, 0.05, 0.1, 0.2, 0.5)
 MEASURES = ("mean", "total", "share_of_value", "at_stake")
 GRID = np.linspace(0, 1, 101)
 FEW = 30
+HANDFUL = 10
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -28,8 +30,8 @@ class SegmentValue(Result):
     Attributes
     ----------
     concentration : pandas.DataFrame
-        Index ``top``, a share of the customers, the most valuable first: ``customers``,
-        ``share_of_value`` that they hold, ``ci_low``, ``ci_high``.
+        Index ``top``, a share of the customers, the most valuable first: ``customers``, to the
+        nearest whole one; ``share_of_value`` that they hold, ``ci_low``, ``ci_high``.
     lorenz : pandas.DataFrame
         ``customers``, 0 to 1, the most valuable first, and ``value``, the share that they hold.
     gini : float
@@ -128,7 +130,7 @@ def segment_value(
         Samples of customers, drawn with replacement. The models behind a `LifetimeValue` are
         fitted again to each, so that the intervals carry the doubt about their parameters.
     level
-        Confidence level of the percentile intervals.
+        Confidence level of the intervals.
     random_state
         Seed of the samples.
 
@@ -136,7 +138,12 @@ def segment_value(
     -------
     SegmentValue
         Its `to_frame` has a row per segment; ``concentration`` and ``lorenz`` say how few
-        customers hold how much.
+        customers hold how much. Intervals are studentised (bootstrap-t): the distance of a sample
+        from the whole is divided by the sample's own linearised standard error, which says how far
+        a skewed distribution may be off to either side; they end at 0, and shares at 1, where no
+        value is negative. Where so many samples have no standard error that a bound would be
+        infinite, as in segments of two or three customers, they are percentiles. How often
+        intervals of either kind hold the truth is in ``docs/lifetime_value.md``.
 
     Raises
     ------
@@ -148,7 +155,10 @@ def segment_value(
 
     References
     ----------
-    Efron, B. and Tibshirani, R. J. (1993), An Introduction to the Bootstrap, chapter 13.
+    Efron, B. and Tibshirani, R. J. (1993), An Introduction to the Bootstrap, chapters 12 and 13.
+    Hall, P. (1988), Annals of Statistics 16, 927-953. Gastwirth, J. L. (1972), Review of Economics
+    and Statistics 54, 306-316, and Langel, M. and Tillé, Y. (2013), Journal of the Royal
+    Statistical Society A 176, 521-540 (errors of Lorenz ordinates and of the Gini index).
 
     Examples
     --------
@@ -183,10 +193,13 @@ def segment_value(
             f"{worth['value'][counted].sum():,.0f}: shares of it mean nothing. Give values whose "
             "sum is above 0."
         )
-    point = _measure(np.ones(len(worth)), worth.to_numpy().T, codes, len(names))
+    point, error = _measure(np.ones(len(worth)), worth.to_numpy().T, codes, len(names))
     samples, failed = _resample(worth, redo, codes, len(names), n_resamples, random_state)
-    tail = (1 - level) / 2
-    low, high = (_quantile(samples, q) for q in (tail, 1 - tail))
+    low, high = _intervals(point, error, samples, level)
+    if (worth["value"] >= 0).all():
+        shares = np.arange(len(point)) // len(names) == MEASURES.index("share_of_value")
+        shares[len(MEASURES) * len(names) :] = True
+        low, high = np.maximum(low, 0), np.where(shares, np.minimum(high, 1), high)
     cut = len(names) * len(MEASURES)
     customers = np.concatenate([[counted.sum()], np.bincount(codes[counted])])
     table = pd.DataFrame({"segment": names, "n": customers, "share": customers / counted.sum()})
@@ -196,7 +209,10 @@ def segment_value(
         table[f"{name}_ci_low"], table[f"{name}_ci_high"] = low[where], high[where]
     table.loc[table["n"] < 2, ["mean_ci_low", "mean_ci_high"]] = np.nan
     best = pd.Index(TOP, name="top")
-    held = {"customers": np.array(TOP) * counted.sum(), "share_of_value": point[cut:-1]}
+    held = {
+        "customers": np.rint(np.array(TOP) * counted.sum()).astype(int),
+        "share_of_value": point[cut:-1],
+    }
     held |= {"ci_low": low[cut:-1], "ci_high": high[cut:-1]}
     share, curve = _lorenz(np.ones(counted.sum()), worth["value"].to_numpy()[counted])
     return SegmentValue(
@@ -290,30 +306,73 @@ def _resample(
     return np.array(samples), failed
 
 
-def _quantile(samples: Vector, q: float) -> Vector:
-    """Return a quantile of each column; missing where nothing is known in any sample."""
-    known = np.isfinite(samples).any(axis=0)
-    found = np.full(samples.shape[1], np.nan)
-    found[known] = np.nanquantile(samples[:, known], q, axis=0)
+def _intervals(point: Vector, error: Vector, samples: Vector, level: float) -> tuple[Vector, ...]:
+    """Return studentised bounds of each measure, percentiles where those are not finite."""
+    tails = np.array([(1 + level) / 2, (1 - level) / 2])
+    measured, errors = samples[:, 0], samples[:, 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = (measured - point) / errors
+        bounds = point - _quantiles(t, tails) * error
+    percentiles = _quantiles(measured, tails[::-1])
+    return tuple(np.where(np.isfinite(bounds).all(axis=0), bounds, percentiles))
+
+
+def _quantiles(draws: Vector, q: Vector) -> Vector:
+    """Return quantiles of each column, at q (n + 1) in order; missing where nothing is known."""
+    known = ~np.isnan(draws).all(axis=0)
+    found = np.full((len(q), draws.shape[1]), np.nan)
+    found[:, known] = np.nanquantile(draws[:, known], q, axis=0, method="weibull")
     return found
 
 
 def _measure(weights: Vector, values: Vector, codes: NDArray[np.integer], segments: int) -> Vector:
-    """Return the measures of all and of each segment, the shares of the best, and the Gini."""
+    """Return the measures of all and of each segment, the shares of the best, and the Gini.
+
+    The second row has their standard errors, linearised, with values and parameters as known.
+    """
     counted = codes >= 0
     weights, codes, (value, if_alive) = weights[counted], codes[counted], values[:, counted]
+    n, more = weights.sum(), if_alive - value
 
     def sums(x: Vector) -> Vector:
         parts = np.bincount(codes, weights * x, minlength=segments - 1)
         return np.append(parts.sum(), parts)
 
-    total = sums(value)
-    share, curve = _lorenz(weights, value)
+    size, total, at_stake = sums(np.ones(len(value))), sums(value), sums(more)
+    square, square_more = sums(value**2), sums(more**2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = total / sums(np.ones(len(value)))
+        mean, share = total / size, total / total[0]
+        errors = [
+            _root(square / size - mean**2, square / size) / np.sqrt(size),
+            _root(square - total**2 / n, square),
+            np.sqrt((1 - 2 * share) * square + share**2 * square[0]) / total[0],
+            _root(square_more - at_stake**2 / n, square_more),
+        ]
+    best, best_errors = _concentration(weights, value)
+    measured = np.concatenate([mean, total, share, at_stake, best])
+    return np.array([measured, np.concatenate([*errors, best_errors])])
+
+
+def _root(variance: Vector, scale: Vector) -> Vector:
+    """Return the root of a variance, 0 where it is rounding of numbers of the size of `scale`."""
+    return np.sqrt(np.where(variance > 1e-12 * scale, variance, variance * 0))
+
+
+def _concentration(weights: Vector, value: Vector) -> tuple[Vector, Vector]:
+    """Return the shares that the best hold, and the Gini index; and their standard errors."""
+    order = np.argsort(-value, kind="stable")
+    share, curve = _lorenz(weights, value)
+    held = np.interp(TOP, share, curve)
     gini = 2 * np.trapezoid(curve, share) - 1
-    best = np.interp(TOP, share, curve)
-    return np.concatenate([mean, total, total / total[0], sums(if_alive) - total, best, [gini]])
+    w, v, n, total = weights[order], value[order], weights.sum(), weights @ value
+    least = v[np.minimum(np.searchsorted(share[1:], TOP), len(v) - 1)]
+    parts = np.maximum(v - least[:, None], 0) + (least * TOP)[:, None] - held[:, None] * v
+    middle = (share[1:] + share[:-1]) / 2
+    above = (curve[1:] + curve[:-1]) / 2 * total / n
+    whole = v * (1 - 2 * middle) + 2 * above - gini * v
+    whole = whole - w @ whole / n
+    variance = np.append(parts**2 @ w, whole**2 @ w)
+    return np.append(held, gini), _root(variance, total**2 / n) / total
 
 
 def _lorenz(weights: Vector, value: Vector) -> tuple[Vector, Vector]:
@@ -332,7 +391,15 @@ def _notes(worth: pd.DataFrame, table: pd.DataFrame, failed: int) -> list[str]:
         notes.append("some values are negative: the best customers can hold more than all of it.")
     few = [f"{row.segment} ({row.n})" for row in table.itertuples() if row.n < FEW]
     if few:
-        notes.append(f"fewer than {FEW} customers: {', '.join(few)}. Read their rows with care.")
+        notes.append(
+            f"fewer than {FEW} customers: {', '.join(few)}. Their intervals hold the truth less "
+            "often than they say, with fewer than ten much less."
+        )
+    if table["n"].iloc[0] * TOP[0] < HANDFUL:
+        notes.append(
+            f"the best {TOP[0]:.0%} are fewer than {HANDFUL} customers: the interval of what they "
+            "hold is too narrow."
+        )
     return notes
 
 

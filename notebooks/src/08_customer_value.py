@@ -305,12 +305,13 @@ cs.notebook.check("08-3", after_three_years)
 # %% tags=["solution"]
 totals = {}
 for years in (1, 3, 10):
+    span = "1 year" if years == 1 else f"{years} years"
     for rate in (0.0, 0.15):
         weekly = (1 + rate) ** (1 / 52) - 1
         value = cs.value.lifetime_value(
             purchases, spend, everything, discount_rate=weekly, horizon=52 * years, margin=0.3
         )
-        totals[f"{years} years", f"{rate:.0%} a year"] = value.to_frame()["value"].sum()
+        totals[span, f"{rate:.0%} a year"] = value.to_frame()["value"].sum()
 pd.Series(totals).unstack(sort=False).round(-2).astype(int)
 
 # %% [markdown] tags=["solution"]

@@ -4,10 +4,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import custseg as cs
 from custseg.errors import DataError, ParameterError
 from custseg.value import BetaGeo, GammaGamma, ParetoNBD, lifetime_value, segment_value
+from custseg.value.segment_value import _measure
 
 IDS = pd.Index([f"c{i:03}" for i in range(300)], name="customer_id")
 
@@ -41,10 +43,11 @@ def test_concentration_is_that_of_the_sorted_values():
     found = segment_value(value, segment, n_resamples=20)
     best = value.sort_values(ascending=False).to_numpy()
     for top, row in found.concentration.iterrows():
-        assert row["customers"] == 300 * top
+        assert row["customers"] == round(300 * top)
         assert row["share_of_value"] == pytest.approx(best[: round(300 * top)].sum() / best.sum())
     pairs = abs(best[:, None] - best[None, :]).sum()
     assert found.gini == pytest.approx(pairs / (2 * 300 * best.sum()))
+    assert found.concentration["customers"].dtype == int
     assert found.lorenz["value"].iloc[[0, -1]].tolist() == [0, 1]
     assert (found.lorenz["value"] >= found.lorenz["customers"] - 1e-12).all()
 
@@ -83,6 +86,62 @@ def test_the_interval_of_a_mean_is_that_of_the_central_limit():
     assert width == pytest.approx(2 * 1.96 * own.std() / np.sqrt(len(own)), rel=0.1)
     wide = segment_value(value, segment, n_resamples=2_000, level=0.99).to_frame()
     assert (wide["mean_ci_high"] >= table["mean_ci_high"].to_numpy()).all()
+
+
+def test_errors_are_those_of_the_infinitesimal_jackknife():
+    value, segment, alive = worth(n=80)
+    codes = segment.map({"gold": 0, "iron": 1, "tin": 2}).to_numpy(copy=True)
+    codes[:5] = -1
+    values = np.array([value, value / alive])
+    rng = np.random.default_rng(0)
+    weights = rng.integers(1, 4, 80).astype(float)
+    _, errors = _measure(weights, values, codes, 4)
+    step, counted = 1e-5, np.flatnonzero(codes >= 0)
+    changes = []
+    for place in counted:
+        more, less = weights.copy(), weights.copy()
+        more[place] += step
+        less[place] -= step
+        ends = [_measure(w, values, codes, 4)[0] for w in (more, less)]
+        changes.append((ends[0] - ends[1]) / (2 * step))
+    w, changes = weights[counted], np.array(changes)
+    want = np.sqrt(w @ (changes - w @ changes / w.sum()) ** 2)
+    np.testing.assert_allclose(errors[:16], want[:16], rtol=1e-6, atol=1e-12)
+    # shares of the best have kinks at customers and the Gini index jumps at ties
+    np.testing.assert_allclose(errors[16:], want[16:], rtol=0.15)
+
+
+def test_intervals_of_skewed_values_cover_the_mean_and_the_concentration():
+    rng = np.random.default_rng(3)
+    labels = pd.Series(np.repeat(["few", "many"], [60, 140]))
+    truth = [np.exp(0.5)] * 3 + [stats.norm.cdf(1 - stats.norm.ppf(0.8)), np.nan]
+    truth[4] = 2 * stats.norm.cdf(1 / np.sqrt(2)) - 1
+    hits = []
+    for draw in range(120):
+        value = pd.Series(rng.lognormal(size=200))
+        found = segment_value(value, labels, n_resamples=150, random_state=draw)
+        table, fifth = found.to_frame(), found.concentration.loc[0.2]
+        low = [*table["mean_ci_low"], fifth["ci_low"], found.gini_ci[0]]
+        high = [*table["mean_ci_high"], fifth["ci_high"], found.gini_ci[1]]
+        hits.append((np.array(low) <= truth) & (truth <= np.array(high)))
+    covered = np.mean(hits, axis=0)
+    assert (covered > 0.88).all()  # 95% less four errors; percentiles cover the Gini index in 83%
+    assert covered.max() < 0.985
+
+
+def test_bounds_stay_where_values_can_be():
+    ids = pd.RangeIndex(60)
+    value = pd.Series([500.0] + [1.0] * 59, ids)
+    segment = pd.Series(["one"] + ["two"] * 2 + ["rest"] * 57, ids)
+    found = segment_value(value, segment, alive=pd.Series(0.5, ids))
+    table = found.to_frame()
+    bounds = table.filter(like="_ci_").drop(columns=["mean_ci_low", "mean_ci_high"])
+    assert np.isfinite(bounds).all(axis=None)
+    assert (bounds.filter(like="_low") >= 0).all(axis=None)
+    assert (table["share_of_value_ci_high"] <= 1).all()
+    assert (found.concentration[["ci_low", "ci_high"]].stack().between(0, 1)).all()
+    below = segment_value(value - 9, segment, n_resamples=100).to_frame()
+    assert (below["total_ci_low"].iloc[2:] < 0).all()
 
 
 @pytest.mark.parametrize("kind", ["category", "integers", "strings", "floats", "shuffled"])
