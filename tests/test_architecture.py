@@ -13,7 +13,7 @@ MAX_LINES = 500
 
 GROUND = {
     *("errors", "results", "tables", "audit", "checks", "joins", "stats", "brief", "_engine"),
-    "_kernels",
+    *("_kernels", "_labels"),
 }
 ARROWS = {
     **dict.fromkeys(GROUND, GROUND),

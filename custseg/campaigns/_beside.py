@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from custseg.campaigns._cells import ALL, Cells
+from custseg._labels import ALL
+from custseg.campaigns._cells import Cells
 from custseg.campaigns._comparing import Comparison
 from custseg.campaigns._moments import Moments
 from custseg.campaigns.metrics import Metric

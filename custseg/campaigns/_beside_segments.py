@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from custseg.campaigns._cells import name_labels
+from custseg._labels import name_labels
 from custseg.campaigns._trial import Matrix
 from custseg.campaigns.policy import mean_estimates
 from custseg.errors import DataError, ParameterError

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from custseg._engine import beside, collect, one_if
+from custseg._labels import ALL, name_labels
 from custseg.campaigns._moments import Moments, merged
 from custseg.campaigns.metrics import Metric
 from custseg.errors import DataError, check_columns, check_option
 
-ALL = "(all)"
 _MOST_ARMS, _MOST_SEGMENTS = 100, 1_000
 _FIRST_ROWS = 1_000
 _KEPT_DIGITS = 1e-4
@@ -471,21 +471,3 @@ def _labels(sums: pd.DataFrame, segments: str | pd.Series | None) -> pd.Series:
     codes = sums["segment"].fillna(-1).astype(int)
     labels = pd.Series(pd.Categorical.from_codes(codes, dtype=segments.dtype))
     return labels.cat.remove_unused_categories()
-
-
-def name_labels(labels: pd.Series) -> pd.Series:
-    """Return labels as a categorical of text, in the order they have, or sorted.
-
-    Raises
-    ------
-    DataError
-        If a segment has the name that means everybody.
-    """
-    labels = labels.astype("category")
-    # whole numbers that a missing value made floats are whole again
-    names = [
-        str(int(x) if isinstance(x, float) and x.is_integer() else x) for x in labels.cat.categories
-    ]
-    if ALL in names:
-        raise DataError(f"a segment is called {ALL!r}, which means everybody. Rename it.")
-    return labels.cat.rename_categories(names)

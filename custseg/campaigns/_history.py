@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from custseg._engine import collect, to_lazy
-from custseg.campaigns._cells import ALL, name_labels
+from custseg._labels import ALL, name_labels
 from custseg.campaigns._moments import Moments
 from custseg.campaigns.effects import CampaignTest
 from custseg.campaigns.metrics import Metric

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from custseg._engine import collect, to_lazy
-from custseg.campaigns._cells import name_labels
+from custseg._labels import name_labels
 from custseg.campaigns._history import refuse_infinite
 from custseg.errors import DataError, check_columns
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from custseg.campaigns._cells import ALL
+from custseg._labels import ALL
 from custseg.campaigns._comparisons import (
     ALTERNATIVES,
     CORRECTIONS,

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from custseg._engine import collect, to_lazy
-from custseg.campaigns._cells import name_labels
+from custseg._labels import name_labels
 from custseg.errors import DataError, ParameterError, check_columns, check_option
 from custseg.tables import Experiment
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from custseg.campaigns._cells import ALL
+from custseg._labels import ALL
 from custseg.campaigns._history import History, grid_moments, read_history
 from custseg.campaigns.allocation import by_threshold, within_strata
 from custseg.campaigns.design import CampaignDesign

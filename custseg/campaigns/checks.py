@@ -10,8 +10,9 @@ import pandas as pd
 from scipy import stats
 
 from custseg._engine import collect, day_number, one_if
+from custseg._labels import ALL
 from custseg.campaigns._beside import together
-from custseg.campaigns._cells import ALL, Cells
+from custseg.campaigns._cells import Cells
 from custseg.campaigns._moments import Moments
 from custseg.campaigns._over_time import (
     OVER_TIME_COLUMNS,

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from custseg._labels import ALL
 from custseg.brief import Brief
-from custseg.campaigns._cells import ALL
 from custseg.campaigns.metrics import Mean, Proportion
 from custseg.errors import ParameterError, check_number, check_option
 from custseg.results import Result, format_number

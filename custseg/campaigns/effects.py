@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from custseg._engine import to_lazy
+from custseg._labels import ALL, name_labels
 from custseg.campaigns._beside import (
     MARGIN_COLUMNS,
     POSTERIOR_COLUMNS,
@@ -16,7 +17,7 @@ from custseg.campaigns._beside import (
     posterior_rows,
     together,
 )
-from custseg.campaigns._cells import ALL, Cells, Roles, name_labels, read_cells
+from custseg.campaigns._cells import Cells, Roles, read_cells
 from custseg.campaigns.allocation import checked_shares
 from custseg.campaigns.checks import (
     Checks,

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from custseg._labels import ALL
 from custseg.brief import Brief
-from custseg.campaigns._cells import ALL
 from custseg.campaigns.checks import check_notes
 from custseg.campaigns.decision import Decision, decide
 from custseg.campaigns.heterogeneity import differ_words

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from custseg.campaigns._cells import ALL
+from custseg._labels import ALL
 from custseg.campaigns._crossfit import fit_ridge
 from custseg.campaigns._observed import Sample, read_sample
 from custseg.errors import DataError, ParameterError, check_number, check_option

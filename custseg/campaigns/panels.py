@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from custseg._engine import collect, to_lazy
-from custseg.campaigns._cells import ALL, name_labels
+from custseg._labels import ALL, name_labels
 from custseg.campaigns._history import refuse_infinite
 from custseg.campaigns.srm import p_words
 from custseg.errors import DataError, check_columns, check_number, check_option

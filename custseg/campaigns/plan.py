@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from custseg._labels import name_labels
 from custseg.campaigns._action import PREFERRED, Action, texts_of
-from custseg.campaigns._cells import name_labels
 from custseg.campaigns._conditions import condition_column, holds
 from custseg.campaigns.allocation import customer_rows, hash_uniform
 from custseg.campaigns.planned import PlannedActions, count_reasons, markdown_table

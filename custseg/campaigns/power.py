@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from custseg.campaigns._cells import ALL
+from custseg._labels import ALL
 from custseg.campaigns._comparisons import powers
 from custseg.campaigns._planning import (
     Effect,

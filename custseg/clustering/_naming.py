@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from custseg._labels import ALL
 from custseg.errors import ParameterError, check_option
 
-ALL = "(all)"
 """The name that results give to all customers together."""
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from custseg._engine import beside, collect, from_day, one_if
+from custseg._labels import name_labels
 from custseg.audit import DAY
 from custseg.errors import DataError, ParameterError, nearest
 from custseg.stats import wilson
 from custseg.tables import last_day, require_roles
 
-ALL = "(all)"
 MISSING = "(missing)"
 OTHER = "(other)"
 STAGES = ("awareness", "consideration", "purchase", "service", "loyalty")
@@ -192,18 +192,10 @@ def read_segments(segments: Any) -> pd.Series:
     repeated = int(segments.index.duplicated().sum())
     if repeated:
         raise DataError(f"{repeated:,} customers have two segments. Give one label per customer.")
-    labels = segments.astype("category")
-    if pd.api.types.is_numeric_dtype(labels.cat.categories.dtype):
-        labels = labels.cat.remove_categories([c for c in labels.cat.categories if c == -1])
-    labels = labels.cat.remove_unused_categories()
-    names = [
-        str(int(c) if isinstance(c, float) and c % 1 == 0 else c) for c in labels.cat.categories
-    ]
-    if not names:
+    labels = name_labels(segments)
+    if labels.isna().all():
         raise DataError("no customer has a segment: all labels are missing.")
-    if ALL in names:
-        raise DataError(f"a segment is called {ALL!r}, which means everybody. Rename it.")
-    return labels.cat.rename_categories(names).cat.as_ordered()
+    return labels.cat.remove_unused_categories()
 
 
 def with_segments(rows: nw.LazyFrame, segments: pd.Series) -> nw.LazyFrame:

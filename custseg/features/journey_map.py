@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from custseg._labels import ALL
 from custseg.errors import DataError, ParameterError, check_number, check_option
 from custseg.features._touchpoints import (
-    ALL,
     MISSING,
     StageOrder,
     Stages,

@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from custseg._labels import ALL
 from custseg.errors import check_option
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
         PlannedActions,
         PowerAnalysis,
     )
-
-_ALL = "(all)"
 
 
 def power_curves(
@@ -56,7 +55,7 @@ def power_curves(
         rows = curves[curves["segment"] == segment]
         chosen = table[table["segment"] == segment]
         least = chosen.loc[chosen["power"].idxmin()]
-        whole = segment == _ALL
+        whole = segment == ALL
         line = {"color": color, "linewidth": 2.4 if whole else 1.5}
         label = _plain(f"{segment}: {least['effect']:+.3g}")
         ax.plot(rows["n"], rows["power"], label=label, **line)

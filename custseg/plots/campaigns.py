@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from custseg._labels import ALL
 from custseg.errors import ParameterError, check_option
 from custseg.plots.campaigns_impact import checks, contributions, over_time, plain
 from custseg.stats import wilson
@@ -15,7 +16,6 @@ from custseg.stats import wilson
 if TYPE_CHECKING:
     from custseg.campaigns import Impact, SampleRatio
 
-_ALL = "(all)"
 _PICTURES = ("effects", "contributions", "checks", "over_time")
 
 
@@ -111,7 +111,7 @@ def _panel(ax: Axes, effects: pd.DataFrame, *, control: Any, shrunk: bool) -> No
             raw = {"color": color, "alpha": 0.3, "zorder": 1}
             ax.hlines(y, rows["ci_low"], rows["ci_high"], linewidth=5, **raw)
             ax.plot(rows["effect"], y, "|", markersize=11, markeredgewidth=2, **raw)
-        whole = (rows["segment"] == _ALL).to_numpy()
+        whole = (rows["segment"] == ALL).to_numpy()
         ax.plot(rows["effect"][whole], y[whole], "D", color=color, markersize=7)
     ax.axvline(0, color="0.35", linewidth=1, zorder=0)
     if len(segments) > 1:

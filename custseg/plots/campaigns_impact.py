@@ -8,12 +8,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from custseg._labels import ALL
 from custseg.errors import DataError, check_option
 
 if TYPE_CHECKING:
     from custseg.campaigns import Decision, Impact
-
-_ALL = "(all)"
 
 
 def contributions(impact: "Impact", *, metric: str | None = None, ax: Axes | None = None) -> Axes:
@@ -83,7 +82,7 @@ def checks(impact: "Impact", *, ax: Axes | None = None) -> Axes:
     rows = impact.checks[impact.checks["std_diff"].notna()]
     if rows.empty:
         raise DataError("no column was compared: name columns known before (Checks).")
-    where = rows["segment"].where(rows["segment"] != _ALL, "")
+    where = rows["segment"].where(rows["segment"] != ALL, "")
     when = rows["check"].map({"before the campaign": ", before"}).fillna("")
     labels = rows["what"].str.split(" (most", regex=False).str[0] + when
     labels = labels + where.map(lambda segment: f" in {segment}" if segment else "")

@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from custseg._labels import ALL
 from custseg.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from custseg.features.journey_map import JourneyMap
     from custseg.features.roles import RoleGuess
 
-_ALL = "(all)"
 _MOST_PANELS = 9
 
 
@@ -46,7 +46,7 @@ def journey_map(
     """
     names = list(journeys.transitions["segment"].unique())
     if segment is None and (ax is not None or len(names) == 1):
-        segment = _ALL
+        segment = ALL
     size = len(journeys.states) + 1
     top = max(float(np.nanmax(journeys.matrix(name).to_numpy())) for name in names)
     if segment is not None:

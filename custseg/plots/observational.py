@@ -8,16 +8,15 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from custseg._labels import ALL
 from custseg.errors import check_option
 
 if TYPE_CHECKING:
     from custseg.campaigns import DifferenceInDifferences, ObservedEffects
 
-_ALL = "(all)"
-
 
 def event_study(
-    found: "DifferenceInDifferences", *, segment: str = _ALL, ax: Axes | None = None
+    found: "DifferenceInDifferences", *, segment: str = ALL, ax: Axes | None = None
 ) -> Axes:
     """Draw the difference between treated and untreated customers around the start of treatment.
 
@@ -52,7 +51,7 @@ def event_study(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("periods since treatment began (-1: the reference)")
     ax.set_ylabel("difference of changes")
-    name = "observational" if segment == _ALL else f"{segment}, observational"
+    name = "observational" if segment == ALL else f"{segment}, observational"
     ax.set_title(_plain(name), loc="left")
     ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     sns.despine(ax=ax)

@@ -9,19 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from scipy.stats import norm
 
+from custseg._labels import ALL
 from custseg.errors import check_option
 
 if TYPE_CHECKING:
     from custseg.campaigns import GroupSequential, Sequential
-
-_ALL = "(all)"
 
 
 def over_days(
     found: "Sequential",
     *,
     metric: str | None = None,
-    segment: str = _ALL,
+    segment: str = ALL,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the effect so far on each day, with the interval that holds on all days together.
@@ -40,7 +39,8 @@ def over_days(
     Returns
     -------
     matplotlib.axes.Axes
-        The axes that were drawn on. A dot marks the day on which an interval first excluded 0.
+        The axes that were drawn on. A dot marks the day on which an interval first excluded 0; it
+        is hollow where that was never shown with all in the family counted.
     """
     metrics = list(dict.fromkeys(found.table["metric"]))
     metric = metrics[0] if metric is None else metric
@@ -61,13 +61,14 @@ def over_days(
         for bound in ("ci_low", "ci_high"):
             ax.plot(looks["day"], looks[bound], color=color, linewidth=0.7)
         crossed = looks[looks["crossed"]].head(1)
-        ax.plot(crossed["day"], crossed["effect"], "o", color=color, markersize=7)
+        inside = color if looks["crossed_familywise"].any() else "white"
+        ax.plot(crossed["day"], crossed["effect"], "o", color=color, mfc=inside, markersize=7)
     ax.axhline(0, color="0.35", linewidth=1, zorder=0)
-    ax.set_title(_plain(metric if segment == _ALL else f"{metric}, {segment}"), loc="left")
+    ax.set_title(_plain(metric if segment == ALL else f"{metric}, {segment}"), loc="left")
     ax.set_xlabel("day of the look")
     ax.set_ylabel(_plain(f"difference from {found.control}, so far"))
     if rows.empty:
-        ax.text(0.5, 0.5, "too few customers for a look", ha="center", transform=ax.transAxes)
+        ax.text(0.5, 0.5, "no look so far", ha="center", transform=ax.transAxes)
     else:
         ax.legend(frameon=False, loc="upper right")
     if rows["day"].dtype.kind == "M":

@@ -6,6 +6,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib import pyplot as plt
 
+from custseg._labels import ALL
 from custseg.errors import check_number, check_option
 from custseg.plots.labels import plain
 from custseg.plots.value_segments import short
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
         SegmentDemand,
     )
 
-_ALL = "(all)"
 CURVES = {
     "too_cheap": ("too cheap", 0, "--"),
     "cheap": ("cheap", 0, "-"),
@@ -123,7 +123,7 @@ def price_slopes(result: "PriceSensitivity", *, ax: "Axes | None" = None) -> "Ax
     return ax
 
 
-def price_meter(result: "PriceMeter", *, segment: str = _ALL, ax: "Axes | None" = None) -> "Axes":
+def price_meter(result: "PriceMeter", *, segment: str = ALL, ax: "Axes | None" = None) -> "Axes":
     """Draw the four curves of one segment and the range of acceptable prices.
 
     Parameters

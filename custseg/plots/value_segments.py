@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
 
+from custseg._labels import ALL
 from custseg.errors import ParameterError, check_option
 from custseg.plots.labels import plain, spread
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 UNITS = {"D": "days", "W": "weeks", "M": "months", "Q": "quarters", "Y": "years"}
 _MOST_NUMBERS = 400
-_ALL = "(all)"
 
 
 def retention_heatmap(
@@ -110,7 +110,7 @@ def survival_curves(result: "Survival", *, ax: "Axes | None" = None) -> "Axes":
         A stepped line per segment; everybody only where there are no segments.
     """
     ax = ax or _figure(6.5, 4.2)
-    names = [name for name in result.lengths.index if name != _ALL] or [_ALL]
+    names = [name for name in result.lengths.index if name != ALL] or [ALL]
     for name, colour in zip(names, _palette(len(names)), strict=True):
         own = result.curves[result.curves["segment"] == name]
         time = np.concatenate([[0.0], own["time"]])
@@ -124,7 +124,7 @@ def survival_curves(result: "Survival", *, ax: "Axes | None" = None) -> "Axes":
     ax.yaxis.set_major_formatter("{x:.0%}")
     ax.set_xlabel("time since the first purchase")
     ax.set_ylabel("customers who stay")
-    if names != [_ALL]:
+    if names != [ALL]:
         ax.legend(frameon=False)
     sns.despine(ax=ax)
     return ax
@@ -256,7 +256,7 @@ def score_change(result: "ScoreChange", *, ax: "Axes | None" = None) -> "Axes":
 
 
 def importance_performance(
-    result: "KeyDrivers", *, segment: str = _ALL, ax: "Axes | None" = None
+    result: "KeyDrivers", *, segment: str = ALL, ax: "Axes | None" = None
 ) -> "Axes":
     """Draw the importance-performance map of one segment.
 
@@ -316,7 +316,7 @@ def importance_performance(
     return ax
 
 
-def needs_map(result: "NeedsGap", *, segment: str = _ALL, ax: "Axes | None" = None) -> "Axes":
+def needs_map(result: "NeedsGap", *, segment: str = ALL, ax: "Axes | None" = None) -> "Axes":
     """Draw the needs of one segment: satisfaction and importance joined by the gap.
 
     Parameters
@@ -392,7 +392,7 @@ def _panel(ax: "Axes", rows: pd.DataFrame, columns: tuple[str, str, str]) -> Non
     colour = _palette(1)[0]
     ax.hlines(y, low, high, color=colour, linewidth=1.6)
     ax.plot(value, y, "o", color=colour, markersize=5)
-    whole = (rows["segment"] == _ALL).to_numpy()
+    whole = (rows["segment"] == ALL).to_numpy()
     ax.plot(value[whole], y[whole], "D", color=colour, markersize=7)
     if len(rows) > 1:
         ax.axvline(value[whole][0], color="0.6", linewidth=1, zorder=0)

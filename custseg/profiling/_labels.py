@@ -5,11 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from custseg._labels import NOISE, name_labels
 from custseg.errors import DataError
 from custseg.profiling._words import counted, listed
-
-RESERVED = "(all)"
-NOISE = -1
 
 
 def align_segments(segments: Any, customers: pd.Index) -> tuple[pd.Series, list[str]]:
@@ -40,16 +38,16 @@ def align_segments(segments: Any, customers: pd.Index) -> tuple[pd.Series, list[
     else:
         labels, notes = _by_position(segments, customers)
     if pd.api.types.is_numeric_dtype(labels) and (noise := labels.eq(NOISE).fillna(False)).any():
-        labels = labels.mask(noise)
         marked = counted(int(noise.sum()), "label")
         notes.append(f"{marked} of -1, the mark of noise, read as not assigned.")
+    labels = name_labels(labels)
     if labels.isna().all():
         raise DataError(
             f"all {len(labels):,} labels are missing (<NA>): there is no segment to profile. Check "
             "that the labels are those of these customers."
         )
-    named, empty = _named(labels)
-    if empty:
+    named = labels.cat.remove_unused_categories()
+    if empty := [name for name in labels.cat.categories if name not in named.cat.categories]:
         notes.append(f"no customer here is in {listed(empty)}; left out.")
     return named, notes
 
@@ -89,38 +87,3 @@ def _by_position(segments: Any, customers: pd.Index) -> tuple[pd.Series, list[st
         )
     labels = pd.Series(segments).set_axis(customers)
     return labels, ["the labels carry no customer ids; they were matched by position."]
-
-
-def _named(labels: pd.Series) -> tuple[pd.Series, list[str]]:
-    """Return an ordered categorical of names, and the names that no customer has."""
-    labels = labels if isinstance(labels.dtype, pd.CategoricalDtype) else _categorical(labels)
-    categories = labels.cat.categories
-    names = [_name(category) for category in categories]
-    if RESERVED in names:
-        raise DataError(
-            f"a segment is named {RESERVED!r}, which is reserved for all customers together: "
-            "rename it."
-        )
-    if len(set(names)) < len(names):
-        raise DataError(
-            f"segments has different labels that read the same ({listed(names)}): give every "
-            "segment one name."
-        )
-    labels = labels.cat.rename_categories(names)
-    used = set(labels.dropna().unique())
-    kept = [name for name in names if name in used]
-    return labels.cat.set_categories(kept, ordered=True), [n for n in names if n not in used]
-
-
-def _categorical(labels: pd.Series) -> pd.Series:
-    present = labels.dropna().unique()
-    try:
-        categories = sorted(present)
-    except TypeError:
-        categories = sorted(present, key=str)
-    return labels.astype(pd.CategoricalDtype(categories))
-
-
-def _name(label: Any) -> str:
-    whole = isinstance(label, (float, np.floating)) and float(label).is_integer()
-    return str(int(label)) if whole else str(label)

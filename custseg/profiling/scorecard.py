@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from custseg._labels import ALL
 from custseg.brief import Brief
 from custseg.errors import DataError, ParameterError, check_columns, check_number, check_option
 from custseg.profiling._customers import read_customers
 from custseg.profiling._kinds import infer_kind
-from custseg.profiling._labels import RESERVED
 from custseg.profiling._material import read_stability
 from custseg.profiling._words import listed, percent
 from custseg.profiling.membership import FEWEST, Membership, describe_membership
@@ -354,7 +354,7 @@ def _responsiveness(impact: Any, metric: str, names: list[str]) -> Measured:
             f"the brief's success metric is {metric!r}, and the impact has {listed(metrics)}. Name "
             "one of these in the brief, or measure that one."
         )
-    own = frame[(frame["metric"] == metric) & (frame["segment"].astype(str) != RESERVED)]
+    own = frame[(frame["metric"] == metric) & (frame["segment"].astype(str) != ALL)]
     own = own[own["se"] > 0]
     strangers = sorted(set(own["segment"].astype(str)) - set(names))
     if strangers or own["segment"].nunique() < 2:

@@ -5,10 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from custseg._labels import ALL, name_labels
 from custseg.errors import DataError
-
-ALL = "(all)"
-_NOISE = -1
 
 
 def match_segments(segments: Any, customers: pd.Index) -> tuple[pd.Series, list[str]]:
@@ -84,29 +82,12 @@ def name_segments(segments: Any) -> pd.Series:
             f"{repeated:,} of the {len(segments):,} labels in segments share their customer id "
             "with another. Keep one, for example with segments[~segments.index.duplicated()]."
         )
-    if pd.api.types.is_numeric_dtype(segments):
-        segments = segments.mask(segments.eq(_NOISE).fillna(False))
-    if segments.isna().all():
+    named = name_labels(segments)
+    if named.isna().all():
         raise DataError("every label in segments is missing (<NA>): nobody is in a segment.")
-    if not isinstance(segments.dtype, pd.CategoricalDtype):
-        present = segments.dropna().unique().tolist()
-        kinds = {type(label) for label in present}
-        order = sorted(present, key=None if len(kinds) == 1 else str)
-        segments = segments.astype(pd.CategoricalDtype(order))
-    names = [_name(label) for label in segments.cat.categories]
-    if ALL in names:
-        raise DataError(f"a segment is called {ALL!r}, which means everybody. Rename it.")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"two labels in segments both read {twice!r}. Give each its own name.")
-    return segments.cat.rename_categories(names).cat.as_ordered().rename("segment")
+    return named.rename("segment")
 
 
 def by_id(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows in the order of their ids, so that no number depends on the row order."""
     return table.sort_index(key=lambda ids: ids.astype(str) if ids.dtype == object else ids)
-
-
-def _name(label: Any) -> str:
-    whole = isinstance(label, float) and label.is_integer()
-    return str(int(label)) if whole else str(label)

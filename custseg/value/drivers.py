@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from custseg._labels import ALL
 from custseg.errors import DataError, ParameterError, check_number
 from custseg.results import Result
 from custseg.stats import mean_interval
 from custseg.value._answers import check_answers, numbers, read_weights
-from custseg.value._segments import ALL, by_id, match_segments
+from custseg.value._segments import by_id, match_segments
 
 Vector = NDArray[np.float64]
 

@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from custseg._labels import ALL
 from custseg.errors import DataError, check_number
 from custseg.results import Result
 from custseg.stats import holm, newcombe, wilson
 from custseg.value._answers import check_answers, numbers
-from custseg.value._segments import ALL, by_id, match_segments
+from custseg.value._segments import by_id, match_segments
 from custseg.value.demand import lift_interval
 
 Vector = NDArray[np.float64]

@@ -10,13 +10,14 @@ import pandas as pd
 from scipy import stats
 
 from custseg._engine import collect, from_day, one_if, to_day
+from custseg._labels import ALL
 from custseg.audit import DAY
 from custseg.errors import DataError, ParameterError, check_number, check_option
 from custseg.results import Result, format_number
 from custseg.stats import holm, mean_interval, wilson
 from custseg.tables import Touchpoints, Transactions, plain_ids
 from custseg.value._orders import read_orders
-from custseg.value._segments import ALL, match_segments
+from custseg.value._segments import match_segments
 
 FIGURES = {
     "repeat_rate": "share of customers with two orders or more",

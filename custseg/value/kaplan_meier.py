@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from custseg._engine import collect
+from custseg._labels import ALL
 from custseg.audit import DAY
 from custseg.errors import DataError, ParameterError, check_columns, check_number
 from custseg.results import Result, format_number
 from custseg.stats import holm, wilson
 from custseg.tables import Transactions, plain_ids
 from custseg.value._orders import read_orders
-from custseg.value._segments import ALL, by_id, match_segments
+from custseg.value._segments import by_id, match_segments
 
 Vector = NDArray[np.float64]
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from custseg._labels import ALL
 from custseg.errors import DataError, check_columns, check_number, check_option
 from custseg.results import Result
 from custseg.value._answers import SCORES, read_scores, read_weights
-from custseg.value._segments import ALL, by_id, match_segments, name_segments
+from custseg.value._segments import by_id, match_segments, name_segments
 from custseg.value.satisfaction_scores import make_scorers, point_values
 
 PARTS = ("mix", "rate", "change")

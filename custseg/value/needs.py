@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from custseg._labels import ALL
 from custseg.errors import DataError, ParameterError, check_number
 from custseg.results import Result
 from custseg.stats import holm
 from custseg.value._answers import check_answers, numbers, read_weights
-from custseg.value._segments import ALL, by_id, match_segments
+from custseg.value._segments import by_id, match_segments
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from custseg._engine import collect
+from custseg._labels import ALL
 from custseg.errors import ConvergenceError, DataError, check_number, check_option
 from custseg.results import Result
 from custseg.stats import shrink, wilson
 from custseg.tables import Transactions, require_roles
 from custseg.value._orders import PERIODS, period_number, read_orders, with_segments
-from custseg.value._segments import ALL, name_segments
+from custseg.value._segments import name_segments
 
 Vector = NDArray[np.float64]
 

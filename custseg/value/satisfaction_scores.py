@@ -9,12 +9,13 @@ import pandas as pd
 from scipy import stats as distributions
 
 from custseg import stats
+from custseg._labels import ALL
 from custseg.errors import DataError, check_number
 from custseg.results import Result
 from custseg.stats import Score, holm
 from custseg.tables import Survey
 from custseg.value._answers import read_scores, read_weights
-from custseg.value._segments import ALL, by_id, match_segments, name_segments
+from custseg.value._segments import by_id, match_segments, name_segments
 
 COLUMNS = (
     *("score", "segment", "n", "estimate", "se", "ci_low", "ci_high"),

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from custseg._labels import ALL
 from custseg.errors import DataError, ParameterError, check_number
 from custseg.results import Result, format_number
 from custseg.value._answers import check_answers, numbers, read_weights
-from custseg.value._segments import ALL, by_id, match_segments
+from custseg.value._segments import by_id, match_segments
 
 Vector = NDArray[np.float64]
 SAME = 1e-12

@@ -438,7 +438,7 @@ def test_wrong_columns_and_levels_say_what_to_do(shoppers, segments, change, err
         (pd.Series(["A"] * 5, range(5)), ["5 of the 5 labels", "segments.to_numpy()"]),
         (pd.Series(["A"] * 6, range(100, 106)), ["1 of the 6 labels", "reindex"]),
         (pd.Series(["A", "A"], [101, 101]), ["2 of the 2 labels", "one label per customer"]),
-        (["(all)"] * 5, ["'(all)'", "rename"]),
+        (["(all)"] * 5, ["'(all)'", "Rename"]),
         ([1, "1", 1, 1, 1], ["read the same"]),
         ([["A"], ["B"]], ["2 dimensions"]),
         (None, ["NoneType", "one label per customer"]),
