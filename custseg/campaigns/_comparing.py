@@ -158,13 +158,13 @@ def skew_remarks(name: str, moments: Moments, found: Estimates, *, remedy: str) 
         return []
     return said_where(
         moments,
-        _skewed(moments.n, found).any(axis=1),
+        skewed(moments.n, found).any(axis=1),
         f"{name}: {{}} the outcome is very skewed for so few customers in arms so unequal: "
         f"intervals may cover less than 95%. {remedy}",
     )
 
 
-def _skewed(n: np.ndarray, found: Estimates) -> np.ndarray:
+def skewed(n: np.ndarray, found: Estimates) -> np.ndarray:
     """Return where the difference of two means is skewed, (G, A - 1).
 
     Skewness cancels between arms of one size. That of the smaller arm is least known, and small

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from custseg._engine import collect, day_number, from_day, one_if, text_to_time, to_lazy
-from custseg.campaigns._cells import ALL, Cells, Roles, read_cells
+from custseg._labels import ALL
+from custseg.campaigns._cells import Cells, Roles, read_cells
 from custseg.campaigns._moments import Moments
 from custseg.campaigns.effects import CampaignTest
 from custseg.campaigns.metrics import Metric
-from custseg.errors import DataError, check_columns, check_option
+from custseg.errors import DataError, check_columns
 from custseg.tables import Experiment
 
 _MOST_DAYS = 400
@@ -35,10 +36,13 @@ class Enrolment(NamedTuple):
         Sums of deviations from one centre add up from day to day.
         """
         cells, here = self.cells, self.day >= 0
-        n, mean, cross = (part[here] for part in cells.central(m, metric)[:3])
+        n, mean, cross, third = (part[here] for part in cells.central(m, metric))
         frame, some = cells.frame[here], n > 0
         centre = n[some] @ mean[some] / n.sum() if some.any() else mean.sum(axis=0)
         away = np.where(some[:, None], mean - centre, 0.0)
+        cross = np.where(some[:, None, None], cross, 0.0)
+        third = np.where(some[:, None, None, None], third, 0.0)
+        k = metric.third
         place = self.day[here], frame["group"].to_numpy(), frame["arm"].to_numpy()
         shape = len(self.days), len(cells.segments) + 1, len(cells.arms)
 
@@ -47,7 +51,8 @@ class Enrolment(NamedTuple):
             ufunc.at(grid, place, values)
             grid = ufunc.accumulate(grid, axis=0)
             whole = ufunc.reduce(grid, axis=1, keepdims=True)
-            return np.concatenate([whole, grid[:, :-1]], axis=1).reshape(-1, *grid.shape[2:])
+            groups = np.concatenate([whole, grid[:, :-1]], axis=1)
+            return groups.reshape(shape[0] * shape[1], *grid.shape[2:])
 
         columns = range(mean.shape[1])
         low, high = (
@@ -55,16 +60,30 @@ class Enrolment(NamedTuple):
             for end, ufunc in (("lo", np.fmin), ("hi", np.fmax))
         )
         size, moved = so_far(n), so_far(n[:, None] * away)
-        products = so_far(
-            np.where(some[:, None, None], cross, 0)
-            + n[:, None, None] * away[:, :, None] * away[:, None]
-        )
+        products = so_far(cross + _powers(n, away, 2))
+        cubes = so_far(third + _thrice(away[:, :k], cross[:, :k, :k]) + _powers(n, away[:, :k], 3))
         with np.errstate(divide="ignore", invalid="ignore"):
-            products -= moved[..., :, None] * moved[..., None, :] / size[..., None, None]
-            mean = centre + moved / size[..., None]
+            away = moved / size[..., None]
+        e = away[..., :k]
+        cubes += 2 * _powers(size, e, 3) - _thrice(e, products[..., :k, :k])
+        products -= _powers(size, away, 2)
         constant = low == high
         products[constant[..., :, None] | constant[..., None, :]] = 0.0
-        return Moments(size, np.where(constant, low, mean), products)
+        return Moments(size, np.where(constant, low, centre + away), products, third=cubes)
+
+
+def _powers(n: np.ndarray, away: np.ndarray, power: int) -> np.ndarray:
+    """Return n times the outer product of deviations (..., p) with themselves."""
+    letters = "ijh"[:power]
+    return np.einsum(
+        f"...,{','.join(f'...{x}' for x in letters)}->...{letters}", n, *[away] * power
+    )
+
+
+def _thrice(away: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    """Return the sum of deviations times products of the other two, over the three ways."""
+    ways = ("...i,...jh->...ijh", "...j,...ih->...ijh", "...h,...ij->...ijh")
+    return sum(np.einsum(way, away, cross) for way in ways)
 
 
 def read_enrolment(data: Any, test: CampaignTest, day: str) -> Enrolment:
@@ -94,16 +113,21 @@ def read_enrolment(data: Any, test: CampaignTest, day: str) -> Enrolment:
     check_columns(schema.names(), [test.arm, day], where="the campaign data")
     dated = not schema[day].is_numeric()
     if dated:
+        if schema[day] in (nw.Duration, nw.Time):
+            raise DataError(
+                f"column {day!r} is of type {schema[day]}, but must hold dates, times with a date "
+                "or whole numbers of days."
+            )
         if not schema[day].is_temporal():
             lazy = text_to_time(lazy, day, what=f"column {day!r}")
         lazy = lazy.with_columns(day_number(day).alias(day))
     first, last = _first_and_last(lazy, test.arm, day)
     lazy = lazy.with_columns(nw.col(day).cast(nw.Int64))
-    roles = Roles(test.arm, test.metrics, test.segments, test.customer_id, day)
-    cells = read_cells(lazy, roles, test.control, [])
-    if test.allocation is not None:
-        for arm in cells.arms:
-            check_option(arm, f"an arm in column {test.arm!r}", list(test.allocation))
+    customer_id = test.customer_id
+    if isinstance(data, Experiment) and customer_id is None:
+        customer_id = data.customer_id
+    roles = Roles(test.arm, test.metrics, test.segments, customer_id, day)
+    cells = read_cells(lazy, roles, test.control, list(test.allocation or []))
     number = pd.to_numeric(cells.frame["day"]).astype("float64")
     every = range(first, last + 1)
     return Enrolment(

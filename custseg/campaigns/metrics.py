@@ -182,7 +182,7 @@ class Proportion:
     def compare(self, moments: Moments) -> Comparison:
         """Compare every treatment arm with control, in every group."""
         if self.covariate is not None:
-            found = _mean_estimates(moments)
+            found = mean_estimates(moments)
             return by_welch(found, relative=self.relative, margin=self.margin)
         n, x = moments.n, _successes(moments)
         tables = x[:, 1:], n[:, 1:], x[:, :1], n[:, :1]
@@ -211,7 +211,7 @@ class Proportion:
     def posterior(self, moments: Moments) -> Posterior:
         """Return what is believed of every arm, from a prior that holds all shares alike."""
         if self.covariate is not None:
-            return normal_beliefs(_mean_estimates(moments), better=self.better)
+            return normal_beliefs(mean_estimates(moments), better=self.better)
         return beta_binomial(_successes(moments), moments.n, better=self.better)
 
     def remarks(self, name: str, moments: Moments) -> list[str]:
@@ -224,7 +224,7 @@ class Proportion:
             spread = share * (1 - share)
             skewness = (1 - 2 * share) / np.sqrt(np.where(spread > 0, spread, np.nan))
         if self.covariate is not None:
-            found = _mean_estimates(moments)
+            found = mean_estimates(moments)
             notes = gain_remarks(name, listed(self.covariate), found)
             words = "intervals and tests of adjusted shares are poor. Leave out the covariate."
             notes += said_where(moments, few, f"{name}: {{}} {expected} {words}")
@@ -351,7 +351,7 @@ class Mean:
 
     def compare(self, moments: Moments) -> Comparison:
         """Compare every treatment arm with control, in every group."""
-        found = _mean_estimates(moments)
+        found = mean_estimates(moments)
         compared = by_welch(found, relative=self.relative, margin=self.margin)
         if self.test == "welch":
             return compared
@@ -368,7 +368,7 @@ class Mean:
 
     def posterior(self, moments: Moments) -> Posterior:
         """Return what is believed of every arm, from a flat prior and normal errors."""
-        return normal_beliefs(_mean_estimates(moments), better=self.better)
+        return normal_beliefs(mean_estimates(moments), better=self.better)
 
     def remarks(self, name: str, moments: Moments) -> list[str]:
         """Say what was capped, what covariates gain, and where intervals may fall short."""
@@ -380,7 +380,7 @@ class Mean:
                 f"{format_number(cap)}, which {above:,} customers exceed. The effect is that on "
                 "the capped outcome."
             )
-        found = _mean_estimates(moments)
+        found = mean_estimates(moments)
         covariates = listed(self.covariate)
         notes += gain_remarks(name, covariates, found) + thin_remarks(name, covariates, moments)
         if self.test == "permutation":
@@ -403,7 +403,8 @@ class Mean:
         )
 
 
-def _mean_estimates(moments: Moments) -> Estimates:
+def mean_estimates(moments: Moments) -> Estimates:
+    """Return the mean of the first column of every arm, adjusted for the others."""
     return estimates(moments, moments.mean[..., 0], np.ones((*moments.n.shape, 1)))
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
+from custseg._labels import ALL
 from custseg.campaigns._boundaries import (
     SPENDING,
     mixture_bound,
@@ -16,18 +17,23 @@ from custseg.campaigns._boundaries import (
     stitched_bound,
     stitched_p_value,
 )
-from custseg.campaigns._cells import ALL
+from custseg.campaigns._comparing import skewed
 from custseg.campaigns._enrolment import Enrolment, read_enrolment
 from custseg.campaigns._moments import Moments
 from custseg.campaigns.effects import CampaignTest
 from custseg.campaigns.impact import ratio_notes
-from custseg.campaigns.metrics import Metric
+from custseg.campaigns.metrics import Metric, mean_estimates
+from custseg.campaigns.ratio import SURE_DENOMINATOR, Ratio, ratio_estimates, unsure_denominator
 from custseg.campaigns.srm import SampleRatio, srm_test
 from custseg.errors import ParameterError, check_columns, check_number, check_option
 from custseg.results import Result, format_number
-from custseg.stats import holm
+from custseg.stats import Difference, holm
 
-_FEW = 10
+_FEW, _SHARES = 10, 1_000
+_TOO_SKEWED = (
+    "the outcome is very skewed for so few customers in arms so unequal. Cap it (Mean with "
+    "winsorize=), or let the test run on"
+)
 METHODS = ("mixture", "stitched", *SPENDING)
 
 
@@ -70,9 +76,11 @@ class Sequential(Result):
             far), `effect`, `se`, `boundary` (half the interval in standard errors), `ci_low`,
             `ci_high`, `p_value` (the smallest always-valid one so far), `p_holm` (families: the
             arms of everybody; all arms of all segments of a metric), `crossed` (the interval
-            excludes 0). Before the first look all but the sizes, effect and standard error is
-            missing; with a group-sequential method the p-values are, and so is all that comes
-            after the last look.
+            excludes 0), `crossed_familywise` (shown by then also when all looks of all in the
+            family count: `p_holm` is at most alpha, or the group-sequential boundary for alpha
+            over the size of the family was crossed). Where there is no look, all but the sizes,
+            effect and standard error is missing, p-values before the first; with a
+            group-sequential method there are no p-values, and nothing after the last look.
         """
         return self.table.copy()
 
@@ -83,16 +91,20 @@ class Sequential(Result):
         -------
         pandas.DataFrame
             One row per metric, segment and arm: `metric`, `segment`, `arm`, `day` (missing where
-            it never did), then `effect`, `ci_low`, `ci_high` of that day.
+            it never did), then `effect`, `ci_low`, `ci_high` of that day; `day_familywise`, from
+            which on it was shown also when all in its family count.
         """
         keys = ["metric", "segment", "arm"]
         numbers = ["day", "effect", "ci_low", "ci_high"]
         first = self.table[self.table["crossed"]].drop_duplicates(keys)
+        family = self.table[self.table["crossed_familywise"]].drop_duplicates(keys)
+        family = family[[*keys, "day"]].rename(columns={"day": "day_familywise"})
         every = self.table[keys].drop_duplicates()
-        return every.merge(first[[*keys, *numbers]], how="left", on=keys)
+        found = every.merge(first[[*keys, *numbers]], how="left", on=keys)
+        return found.merge(family, how="left", on=keys)
 
     def summary(self) -> str:
-        """Return, for everybody, whether and when an effect was shown."""
+        """Return whether and when an effect was shown, and in how many segments."""
         parts = []
         crossed = self.crossings()
         for row in crossed[crossed["segment"] == ALL].to_dict("records"):
@@ -103,14 +115,20 @@ class Sequential(Result):
                 continue
             last = seen.iloc[-1]
             low, high = format_number(last["ci_low"]), format_number(last["ci_high"])
-            when = (
-                "no effect shown so far"
-                if pd.isna(row["day"])
-                else f"an effect was shown on {_date(row['day'])}"
-            )
+            when = "no effect shown so far"
+            if pd.notna(row["day"]):
+                when = f"an effect was shown on {_date(row['day'])}"
+                if pd.isna(row["day_familywise"]):
+                    when += ", though not when all arms count"
             parts.append(
                 f"{name}: {when}; on {_date(last['day'])} it is {format_number(last['effect'])} "
                 f"({low} to {high})."
+            )
+        segments = crossed[crossed["segment"] != ALL]
+        if len(segments):
+            parts.append(
+                f"Of {len(segments)} effects by segment, {segments['day'].notna().sum()} were "
+                f"shown one by one, {segments['day_familywise'].notna().sum()} when all count."
             )
         parts.append(
             f"However often one looks, chances are at most {format_number(self.alpha)} that any "
@@ -128,9 +146,9 @@ class Sequential(Result):
         keys = ["metric", "segment", "arm"]
         looked = self.table.sort_values("boundary", key=pd.notna, kind="stable")
         last = looked.drop_duplicates(keys, keep="last").sort_index()
-        shown = ["day", "n_control", "n_treatment", "effect", "ci_low", "ci_high", "crossed"]
-        if self.method not in SPENDING:
-            shown[-1:-1] = ["p_value", "p_holm"]
+        shown = ["day", "n_control", "n_treatment", "effect", "ci_low", "ci_high"]
+        shown += [] if self.method in SPENDING else ["p_value", "p_holm"]
+        shown += ["crossed", "crossed_familywise"]
         return last.assign(day=last["day"].map(_date))[[*keys, *shown]]
 
 
@@ -183,8 +201,9 @@ def sequential(
         The chance that any interval of a comparison misses the truth at any look.
     burn_in
         Looks begin with this many customers in the smaller arm, and a proportion also needs 10
-        successes and 10 failures in each: the normal distribution must hold from the first look on.
-        More are needed where few customers bring most of a mean.
+        successes and 10 failures in each: the normal distribution must hold at every look. A mean
+        or ratio is not looked at while it is too skewed for so few customers in arms so unequal,
+        by the rule of `CampaignTest.analyze`.
 
     Returns
     -------
@@ -242,12 +261,13 @@ def sequential(
     frame, dated = enrolment.cells.frame, enrolment.day >= 0
     rows_in, rows = enrolment.cells.rows_in, frame["rows"].to_numpy()
     aside = {"no_arm": rows_in - int(rows.sum()), "no_day": int(rows[~dated].sum())}
-    tables, accounts = [], []
+    tables, accounts, without = [], [], []
     for m, (name, metric) in enumerate(test.metrics.items()):
-        found = _comparisons(
+        found, why = _comparisons(
             enrolment.by_day(m, metric), metric, setting, (len(groups), len(enrolment.days))
         )
         tables.append(_table(name, found, enrolment))
+        without += _no_look(name, why, groups)
         used = int(frame.loc[dated, f"n_{m}"].sum())
         unknown = rows_in - sum(aside.values()) - used
         accounts.append({"rows_in": rows_in} | aside | {"no_value": unknown, "rows_used": used})
@@ -257,7 +277,7 @@ def sequential(
     srm = srm_test(dict(zip(arms, counts, strict=True)), {arm: shares[arm] for arm in arms})
     account = pd.DataFrame(accounts, index=pd.Index(list(test.metrics), name="metric"))
     notes = ratio_notes(srm, planned=test.allocation is not None)
-    notes += _notes(table, test, setting, account)
+    notes += _notes(test, setting, account, without)
     return Sequential(table, test.control, method, alpha, srm, account, tuple(notes))
 
 
@@ -267,13 +287,13 @@ def _planned(
     """Return the planned information of each group and treatment arm."""
     if isinstance(planned, Mapping):
         check_columns(list(planned), groups, where="planned")
-        customers = np.array([planned[group] for group in groups])
+        for group in groups:
+            check_number(planned[group], f"planned[{group!r}]", gt=0)
+        customers = np.array([planned[group] for group in groups], dtype=float)
     else:
         check_number(planned, "planned", ge=4)
         segments = max(len(groups) - 1, 1)
         customers = np.array([planned, *[planned / segments] * (len(groups) - 1)])
-    for group, number in zip(groups, customers.tolist(), strict=True):
-        check_number(number, f"planned[{group!r}]", gt=0)
     shares = test.allocation or dict.fromkeys(arms, 1.0)
     control = shares[test.control]
     split = np.array([control * shares[arm] / (control + shares[arm]) ** 2 for arm in arms[1:]])
@@ -282,8 +302,8 @@ def _planned(
 
 def _comparisons(
     moments: Moments, metric: Metric, setting: _Setting, shape: tuple[int, int]
-) -> dict[str, np.ndarray]:
-    """Return what was known on each day, each (groups, treatment arms, days)."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return what was known on each day, and why it is no look: (groups, treatment arms, days)."""
     n_groups, n_days = shape
 
     def by_group(values: np.ndarray) -> np.ndarray:
@@ -293,19 +313,19 @@ def _comparisons(
     difference = metric.compare(moments).difference
     n_control, n_treatment = by_group(moments.n[:, :1]), by_group(moments.n[:, 1:])
     effect, se = by_group(difference.effect), by_group(difference.se)
-    started = (np.minimum(n_control, n_treatment) >= setting.burn_in) & (se > 0)
-    if metric.binary:
-        share = moments.mean[..., 0]
-        fewer = moments.n * np.minimum(share, 1 - share)
-        started &= by_group(np.minimum(fewer[:, :1], fewer[:, 1:])) >= _FEW - 1e-6
-    started = np.logical_or.accumulate(started, axis=2) & (se > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         information = n_control * n_treatment / (n_control + n_treatment)
         z = effect / se
+    why = {words: by_group(x) for words, x in _doubts(moments, metric, difference, setting).items()}
+    if setting.method in SPENDING:
+        early = ~(information * _SHARES >= setting.planned[:, :, None])
+        why[f"it has less than 1/{_SHARES:,} of the customers planned"] = early
+    started = ~np.any(list(why.values()), axis=0)
     bound, p_value = _bounds(information, z, started, setting)
+    p_holm = _holm_by_day(p_value)
     with np.errstate(invalid="ignore"):
         low, high = effect - bound * se, effect + bound * se
-    return {
+    found = {
         "n_control": n_control.astype(int),
         "n_treatment": n_treatment.astype(int),
         "effect": effect,
@@ -314,9 +334,54 @@ def _comparisons(
         "ci_low": low,
         "ci_high": high,
         "p_value": p_value,
-        "p_holm": _holm_by_day(p_value),
+        "p_holm": p_holm,
         "crossed": (low > 0) | (high < 0),
+        "crossed_familywise": p_holm <= setting.alpha,
     }
+    if setting.method in SPENDING:
+        found["crossed_familywise"] = _crossed_familywise(information, z, started, setting)
+    return found, why
+
+
+def _doubts(
+    moments: Moments, metric: Metric, difference: Difference, setting: _Setting
+) -> dict[str, np.ndarray]:
+    """Return where a comparison is no look (groups and days, treatment arms), by reason."""
+
+    def smaller(values: np.ndarray) -> np.ndarray:
+        return np.minimum(values[:, :1], values[:, 1:])
+
+    doubts = {
+        f"an arm has fewer than {setting.burn_in:,} customers": (
+            smaller(moments.n) < setting.burn_in
+        )
+    }
+    if metric.binary:
+        share = moments.mean[..., 0]
+        fewer = smaller(moments.n * np.minimum(share, 1 - share))
+        doubts[f"an arm has fewer than {_FEW} successes or failures"] = ~(fewer >= _FEW - 1e-6)
+    doubts["nothing varies"] = ~(difference.se > 0)
+    if isinstance(metric, Ratio):
+        words = f"the mean {metric.denominator} of an arm is less than {SURE_DENOMINATOR} standard "
+        unsure = unsure_denominator(moments)
+        doubts[words + "errors from 0"] = unsure[:, :1] | unsure[:, 1:]
+    if metric.third:
+        known = ratio_estimates if isinstance(metric, Ratio) else mean_estimates
+        doubts[_TOO_SKEWED] = skewed(moments.n, known(moments))
+    return doubts
+
+
+def _crossed_familywise(
+    information: np.ndarray, z: np.ndarray, started: np.ndarray, setting: _Setting
+) -> np.ndarray:
+    """Return where boundaries for alpha over the size of the family have been crossed."""
+    crossed = np.zeros(z.shape, dtype=bool)
+    for part in (slice(0, 1), slice(1, None)):
+        here = setting._replace(planned=setting.planned[part])
+        here = here._replace(alpha=setting.alpha / max(here.planned.size, 1))
+        bound, _ = _bounds(information[part], z[part], started[part], here)
+        crossed[part] = np.abs(z[part]) > bound
+    return np.logical_or.accumulate(crossed, axis=2)
 
 
 def _bounds(
@@ -329,7 +394,9 @@ def _bounds(
         for where in np.ndindex(z.shape[:2]):
             share = np.minimum(information[where] / setting.planned[where], 1)
             # a look that brings less than a thousandth is none, and there is none after the last
-            new = started[where] & (np.diff(np.floor(1_000 * share), prepend=0) > 0)
+            new = started[where].copy()
+            steps = np.floor(_SHARES * share[new])
+            new[new] = np.diff(steps, prepend=0) > 0
             times = share[new]
             spent = SPENDING[setting.method](times, setting.alpha, sides=2)
             bound[where][new] = spending_boundaries(tuple(times), tuple(spent), 2)
@@ -347,12 +414,15 @@ def _bounds(
 
 
 def _holm_by_day(p: np.ndarray) -> np.ndarray:
-    """Adjust (groups, arms, days): everybody's arms are a family each day, all segments another."""
-    adjusted = np.full(p.shape, np.nan)
+    """Adjust (groups, arms, days): everybody's arms are a family each day, all segments another.
+
+    Whoever has had no look yet counts too: a family that grew would let the first off lightly.
+    """
+    adjusted, all_p = np.empty(p.shape), np.nan_to_num(p, nan=1.0)
     for d in range(p.shape[2]):
-        adjusted[0, :, d] = holm(p[0, :, d])
-        adjusted[1:, :, d] = holm(p[1:, :, d].ravel()).reshape(p[1:, :, d].shape)
-    return adjusted
+        adjusted[0, :, d] = holm(all_p[0, :, d])
+        adjusted[1:, :, d] = holm(all_p[1:, :, d].ravel()).reshape(p[1:, :, d].shape)
+    return np.where(np.isnan(p), np.nan, adjusted)
 
 
 def _table(name: str, found: Mapping[str, np.ndarray], enrolment: Enrolment) -> pd.DataFrame:
@@ -369,8 +439,20 @@ def _table(name: str, found: Mapping[str, np.ndarray], enrolment: Enrolment) -> 
     )
 
 
+def _no_look(name: str, why: Mapping[str, np.ndarray], groups: list[str]) -> list[str]:
+    """Say where there was no look on the last day, and the first reason why."""
+    notes, said = [], np.zeros(len(groups), dtype=bool)
+    for words, where in why.items():
+        now = where[:, :, -1].any(axis=1) & ~said
+        said |= now
+        if now.any():
+            listed = ", ".join(group for group, no in zip(groups, now, strict=True) if no)
+            notes.append(f"{name}: no look on the last day in {listed}: {words}.")
+    return notes
+
+
 def _notes(
-    table: pd.DataFrame, test: CampaignTest, setting: _Setting, account: pd.DataFrame
+    test: CampaignTest, setting: _Setting, account: pd.DataFrame, without: list[str]
 ) -> list[str]:
     notes = []
     for name, row in account.iterrows():
@@ -378,13 +460,7 @@ def _notes(
         words = ", ".join(f"{n:,} with {reason}" for reason, n in aside.items() if n)
         if words:
             notes.append(f"{name}: set aside {words}, of {row['rows_in']:,} rows.")
-    begun = table.groupby(["metric", "segment"], sort=False)["boundary"].count()
-    for name, looks in begun[begun == 0].groupby(level="metric", sort=False):
-        where = ", ".join(looks.index.get_level_values("segment"))
-        notes.append(
-            f"{name}: no first look yet in {where}: too few customers, successes or failures, or "
-            "nothing varies."
-        )
+    notes += without
     for name, metric in test.metrics.items():
         if metric.winsorize is not None:
             notes.append(
@@ -393,13 +469,14 @@ def _notes(
     if setting.method in SPENDING:
         notes.append(
             "Group-sequential boundaries hold for the looks taken here and end with the planned "
-            "customers; they are not corrected for several arms or segments."
+            "customers; crossed_familywise also holds for all arms, or all segments and arms, of a "
+            "metric."
         )
     else:
         notes.append(
-            "Each interval holds at all looks of its own row; p_holm also holds for all arms, or "
-            "all segments and arms, of a metric. The sequences are asymptotic: burn_in customers "
-            "must be enough for a normal mean."
+            "Each interval holds at all looks of its own row; p_holm and crossed_familywise also "
+            "hold for all arms, or all segments and arms, of a metric. The sequences are "
+            "asymptotic: burn_in customers must be enough for a normal mean."
         )
     return notes
 

@@ -24,7 +24,7 @@ from custseg.campaigns._moments import Estimates, Moments, estimates
 from custseg.errors import ParameterError
 from custseg.stats import Posterior
 
-_SURE_DENOMINATOR = 5
+SURE_DENOMINATOR = 5
 
 
 @dataclass(frozen=True)
@@ -95,25 +95,22 @@ class Ratio:
 
     def compare(self, moments: Moments) -> Comparison:
         """Compare every treatment arm with control, in every group."""
-        found = _ratio_estimates(moments)
+        found = ratio_estimates(moments)
         return by_welch(found, relative=self.relative, margin=self.margin)
 
     def posterior(self, moments: Moments) -> Posterior:
         """Return what is believed of every arm, from a flat prior and normal errors."""
-        return normal_beliefs(_ratio_estimates(moments), better=self.better)
+        return normal_beliefs(ratio_estimates(moments), better=self.better)
 
     def remarks(self, name: str, moments: Moments) -> list[str]:
         """Say what covariates gain, and where intervals may fall short."""
-        found = _ratio_estimates(moments)
+        found = ratio_estimates(moments)
         covariates = listed(self.covariate)
         notes = gain_remarks(name, covariates, found) + thin_remarks(name, covariates, moments)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            error = np.sqrt(moments.cross[..., 1, 1] / (moments.n - 1) / moments.n)
-            unsure = np.abs(moments.mean[..., 1]) < _SURE_DENOMINATOR * error
         notes += said_where(
             moments,
-            unsure.any(axis=1),
-            f"{name}: {{}} the mean {self.denominator} of an arm is less than {_SURE_DENOMINATOR} "
+            unsure_denominator(moments).any(axis=1),
+            f"{name}: {{}} the mean {self.denominator} of an arm is less than {SURE_DENOMINATOR} "
             "standard errors from 0: the interval may cover less than 95%.",
         )
         notes += skew_remarks(name, moments, found, remedy="Compare numerator and denominator too.")
@@ -128,8 +125,16 @@ class Ratio:
         )
 
 
-def _ratio_estimates(moments: Moments) -> Estimates:
+def ratio_estimates(moments: Moments) -> Estimates:
+    """Return the ratio of the first two columns of every arm, adjusted for the others."""
     with np.errstate(divide="ignore", invalid="ignore"):
         base = np.where(moments.mean[..., 1] == 0, np.nan, moments.mean[..., 1])
         ratio = moments.mean[..., 0] / base
     return estimates(moments, ratio, np.stack([1 / base, -ratio / base], axis=-1))
+
+
+def unsure_denominator(moments: Moments) -> np.ndarray:
+    """Return where the second column's mean is too near 0 for its standard error, (G, A)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.sqrt(moments.cross[..., 1, 1] / (moments.n - 1) / moments.n)
+        return np.asarray(np.abs(moments.mean[..., 1]) < SURE_DENOMINATOR * error)

@@ -26,6 +26,8 @@ from custseg.errors import ColumnError, DataError, ParameterError
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+METHODS = ("mixture", "stitched", *SPENDING)
+
 
 def stays_inside(times, z, *, sides=2, drift=0.0):
     """The chance never to cross, by the multivariate normal distribution of the looks."""
@@ -339,6 +341,8 @@ def test_a_large_effect_is_found_and_dated(test_plan):
     assert row["day"] < pd.Timestamp("2024-03-05")
     assert row["ci_low"] > 0
     assert "mail against none: an effect was shown on 2024-03-0" in found.summary()
+    assert row["day_familywise"] >= row["day"]
+    assert "Of 8 effects by segment, 2 were shown one by one, 2 when all count." in found.summary()
     assert (found.table["p_holm"].dropna() >= found.table["p_value"].dropna() - 1e-12).all()
     p = found.table.groupby(["metric", "segment", "arm"])["p_value"]
     assert (p.diff().dropna() <= 0).all()
@@ -375,15 +379,24 @@ def test_group_sequential_looks_end_with_the_planned_customers(test_plan):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "n"), [("normal", 800), ("skewed", 1_500), ("share", 1_000), ("rare", 3_000)]
+    ("kind", "n", "control"),
+    [
+        ("normal", 800, 0.5),
+        ("skewed", 1_500, 0.5),
+        ("skewed", 3_000, 0.7),
+        ("heavy", 3_000, 0.9),
+        ("share", 1_000, 0.5),
+        ("rare", 3_000, 0.5),
+    ],
 )
-@pytest.mark.parametrize("method", ["mixture", "stitched", "obrien_fleming", "pocock"])
-def test_looking_every_day_at_nothing_keeps_the_error_at_most_alpha(kind, n, method):
+@pytest.mark.parametrize("method", METHODS)
+def test_looking_every_day_at_nothing_keeps_the_error_at_most_alpha(kind, n, control, method):
     simulations, rng = 400, np.random.default_rng(11)
     size = n * simulations
     y = {
         "normal": lambda: rng.normal(size=size),
         "skewed": lambda: np.where(rng.random(size) < 0.3, rng.lognormal(3, 1, size), 0.0),
+        "heavy": lambda: rng.lognormal(0, 2, size),
         "share": lambda: (rng.random(size) < 0.3).astype(int),
         "rare": lambda: (rng.random(size) < 0.02).astype(int),
     }[kind]()
@@ -391,25 +404,150 @@ def test_looking_every_day_at_nothing_keeps_the_error_at_most_alpha(kind, n, met
     data = pd.DataFrame(
         {
             "campaign": np.repeat(np.arange(simulations), n),
-            "arm": rng.choice(["a", "b"], size),
+            "arm": rng.choice(["a", "b"], size, p=[control, 1 - control]),
             "day": rng.integers(0, 14, size),
             "y": y,
         }
     )
-    test = cs.CampaignTest(arm="arm", control="a", metrics={"y": metric}, segments="campaign")
+    test = cs.CampaignTest(
+        arm="arm",
+        control="a",
+        metrics={"y": metric},
+        segments="campaign",
+        allocation={"a": control, "b": 1 - control},
+    )
     names = ["(all)", *map(str, range(simulations))]
-    found = sequential(data, test, day="day", planned=dict.fromkeys(names, n), method=method)
+    planned = dict.fromkeys(names, n)
+    found = sequential(data, test, day="day", planned=planned, method=method)
     each = found.crossings().iloc[1:]
     limit = 0.05 + 2 * np.sqrt(0.05 * 0.95 / simulations)
     assert each["day"].notna().mean() <= limit
-    rows = found.table[(found.table["segment"] != "(all)") & found.table["boundary"].notna()]
+    rows = found.table[(found.table["segment"] != "(all)") & (found.table["n_treatment"] > 99)]
     naive = (rows["effect"].abs() > 1.96 * rows["se"]).groupby(rows["segment"]).any().mean()
     assert naive > 2 * limit or kind == "rare"
-    if method in ("mixture", "stitched"):
-        # ten segments a campaign: any Holm-adjusted p-value below .05
-        p = rows.groupby("segment")["p_value"].min().to_numpy()
-        p = p[: len(p) // 10 * 10].reshape(-1, 10)
-        assert (p.min(axis=1) * 10 < 0.05).mean() <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(p))
+    # four segments a campaign: whether any is shown when all four count
+    families = sequential(data, test, day="day", planned=planned, method=method, alpha=0.05 / 4)
+    shown = families.crossings()["day"].iloc[1:].notna().to_numpy().reshape(-1, 4).any(axis=1)
+    assert shown.mean() <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(shown))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_family_is_held_to_its_share_of_alpha(test_plan, method):
+    options = {"day": "when", "method": method, "planned": 4_000}
+    data = campaign(effect=0.6)
+    found = sequential(data, test_plan, **options).table
+    for everybody, size in ((True, 2), (False, 4)):
+        rows = (found["segment"] == "(all)") == everybody
+        alone = sequential(data, test_plan, alpha=0.05 / size, **options).table
+        keys = [alone[k] for k in ("metric", "segment", "arm")]
+        first = alone["crossed"].groupby(keys, sort=False).cummax()[rows]
+        family = found.loc[rows, "crossed_familywise"]
+        assert family[first].all()
+        if method in SPENDING:
+            assert (family == first).all()
+        else:  # step by step, Holm shows more than a share of alpha
+            assert (family == (found.loc[rows, "p_holm"] <= 0.05)).all()
+    assert found["crossed_familywise"].any()
+    assert (found["crossed"] & ~found["crossed_familywise"]).any()
+
+
+def test_segments_that_had_no_look_yet_count_in_the_family():
+    data = campaign(3_000, effect=0.6)
+    data["tier"] = data["tier"].where(np.arange(len(data)) > 150, "few")
+    test = cs.CampaignTest(
+        arm="arm", control="none", metrics={"spend": cs.Mean("spend")}, segments="tier"
+    )
+    table = sequential(data, test, day="when", planned=1_000).table
+    last = table[(table["day"] == table["day"].max()) & (table["segment"] != "(all)")]
+    assert last["p_holm"].isna().tolist() == last["segment"].eq("few").tolist()
+    known = last["p_holm"].dropna()
+    assert len(known) == 4
+    assert known.min() == pytest.approx(6 * last["p_value"].min())
+
+
+def revenue(n, control, seed=3):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "arm": rng.choice(["a", "b"], n, p=[control, 1 - control]),
+            "tier": rng.choice(["x", "y"], n),
+            "day": rng.integers(0, 20, n),
+            "revenue": rng.lognormal(0, 2, n),
+            "orders": 1 + rng.poisson(1, n),
+            "coupons": (rng.random(n) < 0.01).astype(int),
+        }
+    )
+
+
+def test_moments_by_day_are_those_of_the_rows():
+    from custseg.campaigns._enrolment import read_enrolment
+
+    data = revenue(3_000, 0.8)
+    data["revenue"] += 1e4
+    metric = cs.Ratio("revenue", "orders", covariate="coupons")
+    test = cs.CampaignTest(arm="arm", control="a", metrics={"r": metric}, segments="tier")
+    enrolment = read_enrolment(data, test, "day")
+    moments = enrolment.by_day(0, metric)
+    assert len(moments.n) == 60
+    for day in (0, 11, 19):
+        for row, tier in enumerate((["x", "y"], ["x"], ["y"]), start=3 * day):
+            for a, arm in enumerate(["a", "b"]):
+                some = (data["day"] <= day) & data["tier"].isin(tier) & (data["arm"] == arm)
+                away = data.loc[some, ["revenue", "orders", "coupons"]].to_numpy(dtype=float)
+                np.testing.assert_allclose(moments.mean[row, a], away.mean(axis=0), rtol=1e-12)
+                away -= away.mean(axis=0)
+                cross, e = away.T @ away, away[:, :2]
+                third = np.einsum("ci,cj,ch->ijh", e, e, e)
+                np.testing.assert_allclose(moments.cross[row, a], cross, rtol=1e-8, atol=1e-7)
+                np.testing.assert_allclose(moments.third[row, a], third, rtol=1e-8, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_looks_wait_until_skewness_cancels(method):
+    metrics = {"revenue": cs.Mean("revenue"), "capped": cs.Mean("revenue", winsorize=0.9)}
+    test = cs.CampaignTest(arm="arm", control="a", metrics=metrics)
+    options = {"day": "day", "planned": 3_000, "method": method}
+    unequal = sequential(revenue(3_000, 0.9), test, **options)
+    looks = unequal.table.groupby("metric")["boundary"].count()
+    assert looks["revenue"] == 0
+    assert looks["capped"] > 10
+    note = next(note for note in unequal.notes if "no look" in note)
+    assert note.startswith("revenue: no look on the last day in (all): the outcome is very skewed")
+    assert "winsorize" in note
+    # skewness cancels between arms of one size: looks begin with the burn-in
+    equal = sequential(revenue(3_000, 0.5), test, **options).table
+    looks = equal[equal["boundary"].notna() & (equal["metric"] == "revenue")]
+    assert looks["day"].min() <= 3
+    assert len(looks) >= 5
+
+
+def test_no_look_is_doubted_by_the_analysis_of_the_same_customers():
+    data = revenue(4_000, 0.6)
+    data["revenue"] **= 0.5
+    test = cs.CampaignTest(
+        arm="arm", control="a", metrics={"revenue": cs.Mean("revenue")}, segments="tier"
+    )
+    table = sequential(data, test, day="day", planned=4_000, burn_in=20).table
+    looks = table.set_index(["day", "segment"])["boundary"].notna()
+    for day in range(0, 20, 3):
+        notes = test.analyze(data[data["day"] <= day]).notes
+        doubted = next((note for note in notes if "the outcome is very skewed" in note), "")
+        for group in ("(all)", "x", "y"):
+            named = group in doubted.split(" the outcome")[0].partition(": in ")[2].split(", ")
+            assert looks[day, group] == (not named)
+    assert looks.nunique() == 2
+
+
+def test_a_ratio_waits_for_its_denominator():
+    metrics = {"spend": cs.Ratio("revenue", "coupons"), "basket": cs.Ratio("revenue", "orders")}
+    test = cs.CampaignTest(arm="arm", control="a", metrics=metrics)
+    data = revenue(2_000, 0.5)
+    data["revenue"] = np.log1p(data["revenue"])
+    found = sequential(data, test, day="day", planned=2_000)
+    looks = found.table.groupby("metric")["boundary"].count()
+    assert looks["spend"] == 0
+    assert looks["basket"] > 10
+    assert any("the mean coupons of an arm is less than 5 standard" in n for n in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -422,12 +560,39 @@ def test_looking_every_day_at_nothing_keeps_the_error_at_most_alpha(kind, n, met
         ({"burn_in": 1}, ParameterError, "burn_in is 1"),
         ({"alpha": 1}, ParameterError, "alpha is 1"),
         ({"day": "spend"}, DataError, "must hold dates or whole numbers"),
+        ({"day": "waited"}, DataError, "column 'waited' is of type Duration"),
+        (
+            {"planned": {"(all)": 10, "low": "x", "high": 1}},
+            ParameterError,
+            r"planned\['low'\] is 'x'",
+        ),
     ],
 )
 def test_bad_input_stops_with_a_remedy(test_plan, options, error, words):
     given = {"day": "when", "planned": 4_000} | options
+    data = campaign(500).assign(waited=pd.Timedelta(1, "D"))
     with pytest.raises(error, match=words):
-        sequential(campaign(500), test_plan, **given)
+        sequential(data, test_plan, **given)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.assign(spend=d["spend"].where(d.index > 1, np.inf)), "holds 2 infinite"),
+        (lambda d: pd.concat([d, d.head(3)]), "3 customers have more than one row, 0 of them"),
+        (lambda d: d.assign(arm=d["arm"].where(d.index > 1, "fax")), "arm 'fax' is in the data"),
+        (lambda d: d[d["arm"] != "mail"], "arm 'mail' is in the allocation, but not in the data"),
+    ],
+)
+def test_bad_data_are_refused_as_by_the_analysis(test_plan, change, words):
+    data = change(campaign(500))
+    test = replace(test_plan, allocation=dict.fromkeys(["none", "mail", "letter"], 1 / 3))
+    experiment = cs.Experiment(data, arm="arm", customer_id="customer_id")
+    for given, how in ((data, test), (experiment, replace(test, customer_id=None))):
+        with pytest.raises(DataError, match=words):
+            sequential(given, how, day="when", planned=400)
+        with pytest.raises(DataError, match=words):
+            how.analyze(given)
 
 
 def test_metrics_that_need_rows_and_other_things_are_refused(test_plan):
@@ -458,8 +623,11 @@ def test_pictures_show_the_looks(test_plan):
     assert ax.get_title(loc="left") == "spend, low"
     with pytest.raises(ParameterError, match="segment is 'lo'"):
         found.plot(segment="lo")
+    dots = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    assert len(dots) == 1
+    assert dots[0].get_markerfacecolor() == lines["mail"].get_color()
     few = sequential(campaign(200), test_plan, day="when", planned=100)
-    assert "too few" in few.plot(segment="high").texts[0].get_text()
+    assert "no look" in few.plot(segment="high").texts[0].get_text()
     plan = group_sequential(4)
     drawn = plan.plot().lines[0]
     np.testing.assert_allclose(drawn.get_ydata(), plan.table["z"])
@@ -472,7 +640,9 @@ def test_a_campaign_before_its_first_look_says_so(test_plan):
     assert not found.table["crossed"].any()
     assert found.table[["ci_low", "p_value"]].isna().all(axis=None)
     assert "mail against none: no first look yet" in repr(found)
-    assert "spend: no first look yet in (all), high, low: too few" in found.notes[1]
+    assert found.notes[1] == (
+        "spend: no look on the last day in (all), high, low: an arm has fewer than 100 customers."
+    )
     mixed = sequential(campaign(600), test_plan, day="when", planned=400)
     shown = mixed._shown()
     assert len(shown) == len(mixed.crossings())
