@@ -8,9 +8,12 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, zeta
 
+from custseg.stats import score_statistic
+
 _FAR = 8.5  # standard deviations beyond which the normal distribution has nothing
 _NODES_PER_SD = 4
 _LEAST_NODES = 48
+_HALVINGS = 50
 _ETA, _S = 2.0, 1.4  # of the stitched boundary
 
 
@@ -200,3 +203,24 @@ def stitched_p_value(clock: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 def _stitch() -> float:
     return (_ETA**0.25 + _ETA**-0.25) / np.sqrt(2)
+
+
+def score_interval(
+    x_t: np.ndarray, n_t: np.ndarray, x_c: np.ndarray, n_c: np.ndarray, bound: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the differences of two proportions that the score statistic keeps inside a boundary.
+
+    Missing where the boundary is.
+    """
+    known = ~np.isnan(bound)
+    tables = x_t[known], n_t[known], x_c[known], n_c[known]
+    difference = tables[0] / tables[1] - tables[2] / tables[3]
+    ends = np.full((2, *bound.shape), np.nan)
+    for end, edge in zip(ends, (-1.0, 1.0), strict=True):
+        inner, outer = difference, np.full(difference.shape, edge)
+        for _ in range(_HALVINGS):
+            middle = (inner + outer) / 2
+            outside = -edge * score_statistic(*tables, middle) > bound[known]
+            inner, outer = np.where(outside, inner, middle), np.where(outside, middle, outer)
+        end[known] = (inner + outer) / 2
+    return ends[0], ends[1]

@@ -13,6 +13,7 @@ from custseg.campaigns._boundaries import (
     mixture_bound,
     mixture_clock,
     mixture_p_value,
+    score_interval,
     spending_boundaries,
     stitched_bound,
     stitched_p_value,
@@ -27,7 +28,7 @@ from custseg.campaigns.ratio import SURE_DENOMINATOR, Ratio, ratio_estimates, un
 from custseg.campaigns.srm import SampleRatio, srm_test
 from custseg.errors import ParameterError, check_columns, check_number, check_option
 from custseg.results import Result, format_number
-from custseg.stats import Difference, holm
+from custseg.stats import Difference, holm, score_statistic
 
 _FEW, _SHARES = 10, 1_000
 _TOO_SKEWED = (
@@ -73,14 +74,15 @@ class Sequential(Result):
         -------
         pandas.DataFrame
             `metric`, `segment` (``"(all)"`` first), `arm`, `day`, `n_control`, `n_treatment` (so
-            far), `effect`, `se`, `boundary` (half the interval in standard errors), `ci_low`,
-            `ci_high`, `p_value` (the smallest always-valid one so far), `p_holm` (families: the
-            arms of everybody; all arms of all segments of a metric), `crossed` (the interval
-            excludes 0), `crossed_familywise` (shown by then also when all looks of all in the
-            family count: `p_holm` is at most alpha, or the group-sequential boundary for alpha
-            over the size of the family was crossed). Where there is no look, all but the sizes,
-            effect and standard error is missing, p-values before the first; with a
-            group-sequential method there are no p-values, and nothing after the last look.
+            far), `effect`, `se`, `boundary` (of z: half the interval in standard errors; for a
+            proportion without covariates, of the score statistic), `ci_low`, `ci_high`, `p_value`
+            (the smallest always-valid one so far), `p_holm` (families: the arms of everybody; all
+            arms of all segments of a metric), `crossed` (the interval excludes 0),
+            `crossed_familywise` (shown by then also when all looks of all in the family count:
+            `p_holm` is at most alpha, or the group-sequential boundary for alpha over the size of
+            the family was crossed). Where there is no look, all but the sizes, effect and standard
+            error is missing, p-values before the first; with a group-sequential method there are
+            no p-values, and nothing after the last look.
         """
         return self.table.copy()
 
@@ -201,9 +203,9 @@ def sequential(
         The chance that any interval of a comparison misses the truth at any look.
     burn_in
         Looks begin with this many customers in the smaller arm, and a proportion also needs 10
-        successes and 10 failures in each: the normal distribution must hold at every look. A mean
-        or ratio is not looked at while it is too skewed for so few customers in arms so unequal,
-        by the rule of `CampaignTest.analyze`.
+        successes and 10 failures in each (20 with covariates): the normal distribution must hold
+        at every look. A mean or ratio is not looked at while it is too skewed for so few customers
+        in arms so unequal, by the rule of `CampaignTest.analyze`.
 
     Returns
     -------
@@ -316,6 +318,11 @@ def _comparisons(
     with np.errstate(divide="ignore", invalid="ignore"):
         information = n_control * n_treatment / (n_control + n_treatment)
         z = effect / se
+    tables = None
+    if metric.binary and len(metric.columns) == 1:
+        x = np.rint(np.where(moments.n > 0, moments.n * moments.mean[..., 0], 0))
+        tables = by_group(x[:, 1:]), n_treatment, by_group(x[:, :1]), n_control
+        z = score_statistic(*tables)
     why = {words: by_group(x) for words, x in _doubts(moments, metric, difference, setting).items()}
     if setting.method in SPENDING:
         early = ~(information * _SHARES >= setting.planned[:, :, None])
@@ -325,6 +332,8 @@ def _comparisons(
     p_holm = _holm_by_day(p_value)
     with np.errstate(invalid="ignore"):
         low, high = effect - bound * se, effect + bound * se
+    if tables is not None:
+        low, high = score_interval(*tables, bound)
     found = {
         "n_control": n_control.astype(int),
         "n_treatment": n_treatment.astype(int),
@@ -359,7 +368,8 @@ def _doubts(
     if metric.binary:
         share = moments.mean[..., 0]
         fewer = smaller(moments.n * np.minimum(share, 1 - share))
-        doubts[f"an arm has fewer than {_FEW} successes or failures"] = ~(fewer >= _FEW - 1e-6)
+        least = _FEW if len(metric.columns) == 1 else 2 * _FEW
+        doubts[f"an arm has fewer than {least} successes or failures"] = ~(fewer >= least - 1e-6)
     doubts["nothing varies"] = ~(difference.se > 0)
     if isinstance(metric, Ratio):
         words = f"the mean {metric.denominator} of an arm is less than {SURE_DENOMINATOR} standard "

@@ -50,7 +50,7 @@ def over_days(
         ax = plt.figure(figsize=(7.5, 4.2), layout="constrained").subplots()
     table = found.table
     rows = table[(table["metric"] == metric) & (table["segment"] == segment)]
-    rows = rows[np.isfinite(rows["ci_low"]) & np.isfinite(rows["ci_high"])]
+    rows = rows[np.isfinite(rows["boundary"])]
     arms = list(dict.fromkeys(table["arm"]))
     for arm, color in zip(arms, sns.color_palette("colorblind", len(arms)), strict=True):
         looks = rows[rows["arm"] == arm]

@@ -381,12 +381,13 @@ def test_group_sequential_looks_end_with_the_planned_customers(test_plan):
 @pytest.mark.parametrize(
     ("kind", "n", "control"),
     [
-        ("normal", 800, 0.5),
+        ("normal", 1_200, 0.5),
         ("skewed", 1_500, 0.5),
         ("skewed", 3_000, 0.7),
         ("heavy", 3_000, 0.9),
         ("share", 1_000, 0.5),
         ("rare", 3_000, 0.5),
+        ("rare", 9_000, 0.85),
     ],
 )
 @pytest.mark.parametrize("method", METHODS)
@@ -429,6 +430,22 @@ def test_looking_every_day_at_nothing_keeps_the_error_at_most_alpha(kind, n, con
     families = sequential(data, test, day="day", planned=planned, method=method, alpha=0.05 / 4)
     shown = families.crossings()["day"].iloc[1:].notna().to_numpy().reshape(-1, 4).any(axis=1)
     assert shown.mean() <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(shown))
+
+
+def test_proportions_are_held_to_the_score_statistic():
+    test = cs.CampaignTest(arm="arm", control="none", metrics={"visit": cs.Proportion("visit")})
+    data = campaign(3_000, days=6)
+    data["visit"] |= (data["arm"] == "mail") & (data["before"] > 1)
+    table = sequential(data, test, day="when", planned=2_000).table
+    for row in table.to_dict("records"):
+        some = data[data["when"] <= row["day"]].groupby("arm")["visit"].agg(["sum", "count"])
+        counts = (*some.loc[row["arm"]], *some.loc["none"])
+        level = 1 - 2 * stats.norm.sf(row["boundary"])
+        low, high = cs.stats.miettinen_nurminen(*counts, level=level)
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high), abs=1e-9)
+        z = cs.stats.score_statistic(*counts)
+        assert row["crossed"] == (abs(z) > row["boundary"])
+    assert table["crossed"].nunique() == 2
 
 
 @pytest.mark.parametrize("method", METHODS)
