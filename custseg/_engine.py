@@ -1,7 +1,7 @@
 """One door for every kind of table: any frame, relation or file becomes a lazy Narwhals frame.
 
 Local frames and files go to the in-process DuckDB, so that one set of semantics holds for all of
-them; PySpark frames and Ibis tables run where they are.
+them; PySpark frames and Ibis tables run where they are, as do Polars frames that are only summed.
 """
 
 import math

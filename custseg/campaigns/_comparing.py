@@ -233,6 +233,21 @@ def relative_remarks(
     return notes
 
 
+def estimate_remarks(
+    name: str, moments: Moments, found: Estimates, method: str, *, remedy: str
+) -> list[str]:
+    """Say where an outcome is too skewed for its interval, and for that of the relative effect."""
+    return skew_remarks(name, moments, found, remedy=remedy) + relative_remarks(
+        name,
+        moments,
+        method,
+        found.value,
+        found.variance,
+        _larger_skewness(found.skewness),
+        remedy=" relative='log' assumes less." if method == "delta" else "",
+    )
+
+
 def _relative_shift(
     method: str, n: np.ndarray, value: np.ndarray, variance: np.ndarray, skewness: np.ndarray
 ) -> np.ndarray:
@@ -254,7 +269,7 @@ def _relative_shift(
     return np.asarray(shift)
 
 
-def larger_skewness(skewness: np.ndarray) -> np.ndarray:
+def _larger_skewness(skewness: np.ndarray) -> np.ndarray:
     """Return for every arm the larger skewness of all in its group, as that of few is too small."""
     known = np.nan_to_num(skewness)
     place = np.abs(known).argmax(axis=1, keepdims=True)

@@ -108,7 +108,11 @@ def read_enrolment(data: Any, test: CampaignTest, day: str) -> Enrolment:
     ColumnError, ParameterError, DataError
         If columns, arms, days or values do not allow it.
     """
-    lazy = data.frame if isinstance(data, Experiment) else to_lazy(data)
+    customer_id = test.customer_id
+    if isinstance(data, Experiment):
+        lazy, customer_id = data.frame, customer_id or data.customer_id
+    else:
+        lazy = to_lazy(data)
     schema = lazy.collect_schema()
     check_columns(schema.names(), [test.arm, day], where="the campaign data")
     dated = not schema[day].is_numeric()
@@ -123,9 +127,6 @@ def read_enrolment(data: Any, test: CampaignTest, day: str) -> Enrolment:
         lazy = lazy.with_columns(day_number(day).alias(day))
     first, last = _first_and_last(lazy, test.arm, day)
     lazy = lazy.with_columns(nw.col(day).cast(nw.Int64))
-    customer_id = test.customer_id
-    if isinstance(data, Experiment) and customer_id is None:
-        customer_id = data.customer_id
     roles = Roles(test.arm, test.metrics, test.segments, customer_id, day)
     cells = read_cells(lazy, roles, test.control, list(test.allocation or []))
     number = pd.to_numeric(cells.frame["day"]).astype("float64")

@@ -109,6 +109,12 @@ class Checks:
     periods: Mapping[str, Sequence[str]] = field(default_factory=dict)
     entered: str | None = None
 
+    @property
+    def times(self) -> list[str]:
+        """The columns that hold times."""
+        named = (self.exposed, self.outcome_time, self.entered)
+        return [column for column in named if column is not None]
+
     def __post_init__(self) -> None:
         if isinstance(self.balance, str) or not isinstance(self.balance, Collection):
             raise ParameterError(f"balance is {self.balance!r}, but must be a list of columns.")
@@ -157,9 +163,7 @@ def split_columns(data: nw.LazyFrame, checks: Checks, arm: str) -> tuple[list[st
         If a column holds times or is the arm, or a time is no time.
     """
     schema = data.collect_schema()
-    times = [column for column in (checks.exposed, checks.outcome_time) if column is not None]
-    entered = [] if checks.entered is None else [checks.entered]
-    named = [*checks.balance, *times, *entered]
+    named = [*checks.balance, *checks.times]
     check_columns(schema.names(), named, where="the campaign data (checks)")
     if arm in checks.balance:
         raise DataError(f"column {arm!r} is the arm itself: leave it out of balance.")
@@ -173,7 +177,7 @@ def split_columns(data: nw.LazyFrame, checks: Checks, arm: str) -> tuple[list[st
                 "days before the campaign."
             )
         (numbers if kind.is_numeric() or kind == nw.Boolean else categories).append(column)
-    for column in (*times, *entered):
+    for column in checks.times:
         kind = schema[column]
         if not (kind.is_numeric() or kind in (nw.Date, nw.Datetime, nw.String)):
             raise DataError(
@@ -191,12 +195,12 @@ def with_entry_day(data: nw.LazyFrame, checks: Checks) -> nw.LazyFrame:
         If a text is no time, the engine of the data cannot parse it, or times are to be compared
         with numbers.
     """
-    times = [column for column in (checks.exposed, checks.outcome_time) if column is not None]
-    data = with_times(data, [*times, *([] if checks.entered is None else [checks.entered])])
-    if len({data.collect_schema()[column].is_numeric() for column in times}) > 1:
+    data = with_times(data, checks.times)
+    compared = [column for column in (checks.exposed, checks.outcome_time) if column is not None]
+    if len({data.collect_schema()[column].is_numeric() for column in compared}) > 1:
         raise DataError(
-            f"exposed ({times[0]!r}) and outcome_time ({times[1]!r}) must both hold times, or both "
-            "numbers."
+            f"exposed ({checks.exposed!r}) and outcome_time ({checks.outcome_time!r}) must both "
+            "hold times, or both numbers."
         )
     if checks.entered is None:
         return data

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
@@ -152,13 +153,15 @@ class CampaignTest:
             a metric, a proportion that is not 0/1, a customer with several rows, an arm without a
             planned share.
         """
-        # a join of ids of other types than those of the segments is left to DuckDB
-        in_polars = not isinstance(self.segments, pd.Series)
-        experiment = isinstance(data, Experiment)
-        source = data.frame if experiment else to_lazy(data, in_polars=in_polars)
         customer_id = self.customer_id
-        if isinstance(data, Experiment) and customer_id is None:
-            customer_id = data.customer_id
+        if isinstance(data, Experiment):
+            source, customer_id = data.frame, customer_id or data.customer_id
+        else:
+            # ids that join segments of another type, and times that are text, are left to DuckDB
+            source = to_lazy(data, in_polars=not isinstance(self.segments, pd.Series))
+            schema = source.collect_schema()
+            if any(schema.get(column) == nw.String for column in self.checks.times):
+                source = to_lazy(data)
         numbers, _ = split_columns(source, self.checks, self.arm)
         source = with_entry_day(source, self.checks)
         read = {**self.metrics, **metrics_to_read(self.checks, numbers, self.metrics)}

@@ -15,9 +15,9 @@ from custseg.campaigns._comparing import (
     by_welch,
     check_columns_given,
     check_comparison,
+    estimate_remarks,
     few_expected,
     gain_remarks,
-    larger_skewness,
     listed,
     normal_beliefs,
     pairs,
@@ -391,16 +391,7 @@ class Mean:
             words = f"an arm has fewer than {_FEW_TO_RESAMPLE} customers: bootstrap intervals may"
             notes += said_where(moments, few, f"{name}: {{}} {words} cover less than 95%.")
         remedy = "Cap it (winsorize=), or let the test run on."
-        notes += skew_remarks(name, moments, found, remedy=remedy)
-        return notes + relative_remarks(
-            name,
-            moments,
-            self.relative,
-            found.value,
-            found.variance,
-            larger_skewness(found.skewness),
-            remedy=" relative='log' assumes less." if self.relative == "delta" else "",
-        )
+        return notes + estimate_remarks(name, moments, found, self.relative, remedy=remedy)
 
 
 def mean_estimates(moments: Moments) -> Estimates:

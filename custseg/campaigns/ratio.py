@@ -11,13 +11,11 @@ from custseg.campaigns._comparing import (
     by_welch,
     check_columns_given,
     check_comparison,
+    estimate_remarks,
     gain_remarks,
-    larger_skewness,
     listed,
     normal_beliefs,
-    relative_remarks,
     said_where,
-    skew_remarks,
     thin_remarks,
 )
 from custseg.campaigns._moments import Estimates, Moments, estimates
@@ -113,16 +111,8 @@ class Ratio:
             f"{name}: {{}} the mean {self.denominator} of an arm is less than {SURE_DENOMINATOR} "
             "standard errors from 0: the interval may cover less than 95%.",
         )
-        notes += skew_remarks(name, moments, found, remedy="Compare numerator and denominator too.")
-        return notes + relative_remarks(
-            name,
-            moments,
-            self.relative,
-            found.value,
-            found.variance,
-            larger_skewness(found.skewness),
-            remedy=" relative='log' assumes less." if self.relative == "delta" else "",
-        )
+        remedy = "Compare numerator and denominator too."
+        return notes + estimate_remarks(name, moments, found, self.relative, remedy=remedy)
 
 
 def ratio_estimates(moments: Moments) -> Estimates:

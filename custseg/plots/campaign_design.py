@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from custseg._labels import ALL
 from custseg.errors import check_option
+from custseg.plots.labels import plain
 
 if TYPE_CHECKING:
     from custseg.campaigns import (
@@ -57,7 +58,7 @@ def power_curves(
         least = chosen.loc[chosen["power"].idxmin()]
         whole = segment == ALL
         line = {"color": color, "linewidth": 2.4 if whole else 1.5}
-        label = _plain(f"{segment}: {least['effect']:+.3g}")
+        label = plain(f"{segment}: {least['effect']:+.3g}")
         ax.plot(rows["n"], rows["power"], label=label, **line)
         ax.plot(least["n"], least["power"], "D" if whole else "o", color=color, markersize=6)
     if analysis.target is not None:
@@ -66,7 +67,7 @@ def power_curves(
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("customers in all arms (of the segment), log scale")
     ax.set_ylabel("power")
-    ax.set_title(_plain(metric), loc="left")
+    ax.set_title(plain(metric), loc="left")
     ax.xaxis.set_major_formatter("{x:,.0f}")
     if segments:
         ax.legend(frameon=False, title="effect in", loc="upper left", bbox_to_anchor=(1, 1))
@@ -104,7 +105,7 @@ def baselines(found: "Baselines", *, metric: str | None = None, ax: Axes | None 
     ax.hlines(y, rows["baseline"] - half, rows["baseline"] + half, color=color, linewidth=1.6)
     ax.plot(rows["baseline"], y, "o", color=color, markersize=5)
     _rows(ax, rows["segment"])
-    ax.set_xlabel(_plain(f"{metric} (with 95% interval)"))
+    ax.set_xlabel(plain(f"{metric} (with 95% interval)"))
     return ax
 
 
@@ -133,7 +134,7 @@ def assignment(found: "Assignment", *, ax: Axes | None = None) -> Axes:
     y, start = np.arange(len(shares)), np.zeros(len(shares))
     for arm, color in zip(arms, _colors(len(arms)), strict=True):
         width = shares[arm].to_numpy() if arm in shares else np.zeros(len(shares))
-        ax.barh(y, width, left=start, color=color, height=0.7, label=_plain(arm))
+        ax.barh(y, width, left=start, color=color, height=0.7, label=plain(arm))
         start = start + width
     for planned in np.cumsum(list(found.design.arms.values()))[:-1]:
         ax.axvline(planned, color="black", linewidth=1.2, linestyle="--")
@@ -167,12 +168,12 @@ def balance(found: "Balance", *, ax: Axes | None = None) -> Axes:
     arms = list(dict.fromkeys(table["arm"]))
     for arm, color in zip(arms, _colors(len(arms)), strict=True):
         rows = table[table["arm"] == arm]
-        ax.plot(rows["std_diff"], np.arange(len(rows)), "o", color=color, label=_plain(arm))
+        ax.plot(rows["std_diff"], np.arange(len(rows)), "o", color=color, label=plain(arm))
     for value in (-0.1, 0.1):
         ax.axvline(value, color="0.6", linewidth=0.9, linestyle="--", zorder=0.6)
     ax.axvline(0, color="0.35", linewidth=1, zorder=0.6)
     _rows(ax, names)
-    ax.set_xlabel(_plain(f"difference from {found.control} in standard deviations"))
+    ax.set_xlabel(plain(f"difference from {found.control} in standard deviations"))
     if len(arms) > 1:
         ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
     return ax
@@ -239,7 +240,7 @@ def planned_actions(found: "PlannedActions", *, ax: Axes | None = None) -> Axes:
     for column in ["action", *reasons]:
         if column in account:
             width = account[column].to_numpy()
-            bar = {"color": colors[column], "edgecolor": "white", "label": _plain(column)}
+            bar = {"color": colors[column], "edgecolor": "white", "label": plain(column)}
             ax.barh(y, width, left=start, height=0.7, **bar)
             start = start + width
     _rows(ax, account.index)
@@ -288,12 +289,7 @@ def _colors(n: int) -> list[Any]:
 
 def _rows(ax: Axes, names: Sequence[Any] | pd.Series | pd.Index) -> None:
     """Name the rows, the first on top."""
-    ax.set_yticks(np.arange(len(names)), [_plain(name) for name in names])
+    ax.set_yticks(np.arange(len(names)), [plain(name) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     sns.despine(ax=ax, left=True)
     ax.tick_params(axis="y", length=0)
-
-
-def _plain(name: object) -> str:
-    """Write a name as it is: two dollar signs would make what is between them a formula."""
-    return str(name).replace("$", r"\$")

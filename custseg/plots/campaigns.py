@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 
 from custseg._labels import ALL
 from custseg.errors import ParameterError, check_option
-from custseg.plots.campaigns_impact import checks, contributions, over_time, plain
+from custseg.plots.campaigns_impact import checks, contributions, over_time
+from custseg.plots.labels import plain
 from custseg.stats import wilson
 
 if TYPE_CHECKING:

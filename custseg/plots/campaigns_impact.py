@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from custseg._labels import ALL
 from custseg.errors import DataError, check_option
+from custseg.plots.labels import plain
 
 if TYPE_CHECKING:
     from custseg.campaigns import Decision, Impact
@@ -146,11 +147,6 @@ def over_time(impact: "Impact", *, metric: str | None = None, ax: Axes | None = 
     sns.despine(ax=ax)
     _legend(ax, len(arms))
     return ax
-
-
-def plain(name: object) -> str:
-    """Write a name as it is: two dollar signs would make what is between them a formula."""
-    return str(name).replace("$", r"\$")
 
 
 def _intervals(rows: pd.DataFrame, columns: list[str], ax: Axes | None) -> Axes:

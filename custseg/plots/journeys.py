@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from custseg._labels import ALL
 from custseg.errors import ParameterError
+from custseg.plots.labels import plain
 
 if TYPE_CHECKING:
     from custseg.features.exposure import Exposure
@@ -66,7 +67,7 @@ def journey_map(
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for place, (panel, name) in enumerate(zip(axes, names, strict=False)):
         _moves(panel, journeys, name, top=top, counts=False)
-        panel.set_title(_plain(name), fontsize="medium")
+        panel.set_title(plain(name), fontsize="medium")
         panel.set(xlabel="", ylabel="")
         lowest = place + columns >= len(names)
         panel.tick_params(labelleft=place % columns == 0, labelbottom=lowest)
@@ -119,7 +120,7 @@ def exposure(exposure: "Exposure", *, ax: Axes | None = None) -> Axes:
     _heat(ax, share, words, top=1.0, small=False)
     gaps = reach[reach["coverage"] == "gap"]
     _frame(ax, share, zip(gaps["segment"], gaps[of], strict=True))
-    ax.set(xlabel=f"{_plain(of)}: share of customers reached, contacts per customer", ylabel="")
+    ax.set(xlabel=f"{plain(of)}: share of customers reached, contacts per customer", ylabel="")
     return ax
 
 
@@ -147,7 +148,7 @@ def role_guess(guess: "RoleGuess", *, ax: Axes | None = None) -> Axes:
     counts = (rows["confidence"] >= 0.5).to_numpy()
     ax.barh(place, rows["confidence"], color=[sure if yes else unsure for yes in counts])
     names = [
-        f"{role}: {_plain(name)}" for role, name in zip(rows["role"], rows["column"], strict=True)
+        f"{role}: {plain(name)}" for role, name in zip(rows["role"], rows["column"], strict=True)
     ]
     ax.set_yticks(place, names)
     ax.axvline(0.5, color="0.35", linewidth=1)
@@ -179,8 +180,8 @@ def _heat(ax: Axes, table: pd.DataFrame, words: pd.DataFrame, *, top: float, sma
             fontsize=7 if small else 8.5,
             linespacing=0.95,
         )
-    ax.set_xticks(range(len(table.columns)), [_plain(name) for name in table.columns])
-    ax.set_yticks(range(len(table)), [_plain(name) for name in table.index])
+    ax.set_xticks(range(len(table.columns)), [plain(name) for name in table.columns])
+    ax.set_yticks(range(len(table)), [plain(name) for name in table.index])
     ax.tick_params(length=0, labelsize="small")
     plt.setp(ax.get_xticklabels(), rotation=35, ha="right", rotation_mode="anchor")
     ax.set_xticks(np.arange(0.5, len(table.columns) - 1), minor=True)
@@ -196,8 +197,3 @@ def _frame(ax: Axes, table: pd.DataFrame, cells: Any) -> None:
     for row, column in cells:
         place = table.columns.get_loc(column) - 0.46, table.index.get_loc(row) - 0.46
         ax.add_patch(Rectangle(place, 0.92, 0.92, fill=False, edgecolor=color, linewidth=2))
-
-
-def _plain(name: object) -> str:
-    """Write a name as it is: two dollar signs would make what is between them a formula."""
-    return str(name).replace("$", r"\$")

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from custseg._labels import ALL
 from custseg.errors import check_option
+from custseg.plots.labels import plain
 
 if TYPE_CHECKING:
     from custseg.campaigns import DifferenceInDifferences, ObservedEffects
@@ -52,7 +53,7 @@ def event_study(
     ax.set_xlabel("periods since treatment began (-1: the reference)")
     ax.set_ylabel("difference of changes")
     name = "observational" if segment == ALL else f"{segment}, observational"
-    ax.set_title(_plain(name), loc="left")
+    ax.set_title(plain(name), loc="left")
     ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     sns.despine(ax=ax)
     return ax
@@ -91,7 +92,7 @@ def overlap(found: "ObservedEffects", *, ax: Axes | None = None) -> Axes:
             np.diff(edges),
             align="edge",
             color=color,
-            label=_plain(label),
+            label=plain(label),
         )
     low, high = found.trim
     for bound in (low, high):
@@ -106,8 +107,3 @@ def overlap(found: "ObservedEffects", *, ax: Axes | None = None) -> Axes:
     ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     sns.despine(ax=ax)
     return ax
-
-
-def _plain(name: object) -> str:
-    """Write a name as it is: two dollar signs would make what is between them a formula."""
-    return str(name).replace("$", r"\$")

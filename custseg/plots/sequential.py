@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from custseg._labels import ALL
 from custseg.errors import check_option
+from custseg.plots.labels import plain
 
 if TYPE_CHECKING:
     from custseg.campaigns import GroupSequential, Sequential
@@ -57,16 +58,16 @@ def over_days(
         if looks.empty:
             continue
         ax.fill_between(looks["day"], looks["ci_low"], looks["ci_high"], color=color, alpha=0.2)
-        ax.plot(looks["day"], looks["effect"], color=color, linewidth=1.8, label=_plain(arm))
+        ax.plot(looks["day"], looks["effect"], color=color, linewidth=1.8, label=plain(arm))
         for bound in ("ci_low", "ci_high"):
             ax.plot(looks["day"], looks[bound], color=color, linewidth=0.7)
         crossed = looks[looks["crossed"]].head(1)
         inside = color if looks["crossed_familywise"].any() else "white"
         ax.plot(crossed["day"], crossed["effect"], "o", color=color, mfc=inside, markersize=7)
     ax.axhline(0, color="0.35", linewidth=1, zorder=0)
-    ax.set_title(_plain(metric if segment == ALL else f"{metric}, {segment}"), loc="left")
+    ax.set_title(plain(metric if segment == ALL else f"{metric}, {segment}"), loc="left")
     ax.set_xlabel("day of the look")
-    ax.set_ylabel(_plain(f"difference from {found.control}, so far"))
+    ax.set_ylabel(plain(f"difference from {found.control}, so far"))
     if rows.empty:
         ax.text(0.5, 0.5, "no look so far", ha="center", transform=ax.transAxes)
     else:
@@ -117,8 +118,3 @@ def boundaries(plan: "GroupSequential", *, ax: Axes | None = None) -> Axes:
 
 def _one_look(plan: "GroupSequential") -> float:
     return float(norm.isf(plan.alpha / (2 if plan.alternative == "two-sided" else 1)))
-
-
-def _plain(name: object) -> str:
-    """Write a name as it is: two dollar signs would make what is between them a formula."""
-    return str(name).replace("$", r"\$")

@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from custseg.errors import check_option
+from custseg.plots.labels import plain
 
 if TYPE_CHECKING:
     from custseg.campaigns import EffectSegments, PolicyValue, SideBySide, Uplift
@@ -46,7 +47,7 @@ def policy_values(found: "PolicyValue", *, method: str = "dr", ax: Axes | None =
         ax.plot(own["value"], own.index, "o", color=color, label=label)
     ax.axvline(rows["value"].iloc[0], color="0.35", linewidth=1, zorder=0)
     _names(ax, rows["policy"])
-    ax.set_xlabel(_plain(f"{found.outcome} less cost per customer (with 95% interval)"))
+    ax.set_xlabel(plain(f"{found.outcome} less cost per customer (with 95% interval)"))
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
@@ -77,8 +78,8 @@ def uplift_curves(found: "Uplift", *, arm: Any = None, ax: Axes | None = None) -
             continue
         rows = found.curve[found.curve["arm"] == name]
         ax.fill_between(rows["share"], rows["ci_low"], rows["ci_high"], color=color, alpha=0.15)
-        ax.plot(rows["share"], rows["gain"], color=color, label=_plain(f"{name}: best first"))
-        ax.plot(rows["share"], rows["random"], "--", color=color, label=_plain(f"{name}: random"))
+        ax.plot(rows["share"], rows["gain"], color=color, label=plain(f"{name}: best first"))
+        ax.plot(rows["share"], rows["random"], "--", color=color, label=plain(f"{name}: random"))
     ax.axhline(0, color="0.35", linewidth=1, zorder=0)
     ax.set_xlabel("share of customers treated")
     ax.set_ylabel("gain per customer\n(with 95% interval)")
@@ -133,7 +134,7 @@ def side_by_side(found: "SideBySide", *, ax: Axes | None = None) -> Axes:
     ax = _new(ax, 1.2 + 0.4 * len(share))
     left = np.zeros(len(share))
     for name, color in zip(share, sns.color_palette("colorblind", share.shape[1]), strict=True):
-        ax.barh(np.arange(len(share)), share[name], left=left, color=color, label=_plain(name))
+        ax.barh(np.arange(len(share)), share[name], left=left, color=color, label=plain(name))
         left += share[name].to_numpy()
     same = found.agreement.set_index("segment")["share_same_arm"]
     _names(ax, [f"{name} ({same[name]:.0%} same arm)" for name in share.index])
@@ -152,7 +153,7 @@ def _by_arm(ax: Axes, table: pd.DataFrame, segments: Any, arms: Any) -> None:
         rows = table[table["arm"] == arm]
         y = place[rows["segment"]].to_numpy() + offset
         ax.hlines(y, rows["ci_low"], rows["ci_high"], color=color, linewidth=1.6)
-        ax.plot(rows["effect"], y, "o", color=color, markersize=5, label=_plain(arm))
+        ax.plot(rows["effect"], y, "o", color=color, markersize=5, label=plain(arm))
     ax.axvline(0, color="0.35", linewidth=1, zorder=0)
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
@@ -162,7 +163,7 @@ def _new(ax: Axes | None, height: float) -> Axes:
 
 
 def _names(ax: Axes, names: Any) -> None:
-    ax.set_yticks(np.arange(len(names)), [_plain(_wrapped(name)) for name in names])
+    ax.set_yticks(np.arange(len(names)), [plain(_wrapped(name)) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     sns.despine(ax=ax, left=True)
@@ -170,8 +171,3 @@ def _names(ax: Axes, names: Any) -> None:
 
 def _wrapped(name: object) -> str:
     return textwrap.fill(str(name), _WIDTH)
-
-
-def _plain(name: object) -> str:
-    """Write a name as it is: two dollar signs would make what is between them a formula."""
-    return str(name).replace("$", r"\$")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from custseg.errors import check_option
+from custseg.plots.labels import plain
 
 if TYPE_CHECKING:
     from custseg.value import Holdout, LifetimeValue, SegmentValue
@@ -152,7 +153,7 @@ def _by_segment(result: "SegmentValue", ax: Axes) -> None:
     ax.hlines(place, low, high, color=value, linewidth=1.6)
     ax.plot(table["share_of_value"], place, "o", color=value, label="of value")
     ax.plot(table["share"], place, "|", color=customers, markersize=16, label="of customers")
-    names = [str(name).replace("$", r"\$") for name in table["segment"]]
+    names = [plain(name) for name in table["segment"]]
     ax.set_yticks(place, names)
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.set_xlim(left=0)

@@ -235,3 +235,16 @@ def test_polars_sums_what_duckdb_sums(sent, kind):
     stays, moved = test.analyze(frame), test.analyze(other)
     same_numbers(stays, moved)
     pd.testing.assert_frame_equal(stays.checks, moved.checks, rtol=1e-7, atol=1e-12)
+
+
+def test_times_that_are_text_are_read_from_polars_as_from_pandas(sent):
+    pl = pytest.importorskip("polars")
+    dated = sent.assign(day=[f"2026-03-{1 + i % 28:02}" for i in range(len(sent))])
+    test = cs.CampaignTest(
+        arm="mail",
+        control="none",
+        metrics={"spend": cs.Mean("spend")},
+        checks=cs.campaigns.Checks(entered="day"),
+    )
+    found, want = test.analyze(pl.from_pandas(dated)), test.analyze(dated)
+    pd.testing.assert_frame_equal(found.checks, want.checks, rtol=1e-9)
