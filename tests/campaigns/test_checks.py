@@ -278,6 +278,7 @@ def test_fair_campaigns_are_suspected_as_seldom_as_promised():
     assert (rate <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)).all()
 
 
+# what ibis asks of pandas is deprecated in pandas 3
 @pytest.mark.parametrize("kind", ["polars", "parquet", "ibis"])
 @pytest.mark.filterwarnings("ignore:The 'future.infer_string' option")
 def test_every_engine_checks_alike(kind, data, impact, tmp_path):
